@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/yubin-mail/yubin/internal/mailauth"
+)
+
+// gate is what the settings say about mail of strangers; nil takes it as it
+// comes.
+func (s *settings) gate() (*mailauth.Gate, error) {
+	policies, err := s.policies()
+	if err != nil {
+		return nil, err
+	}
+	resolver := s.checkResolver()
+	g := &mailauth.Gate{Policy: func(domain string) mailauth.Policy {
+		if p, ok := policies[domain]; ok {
+			return p
+		}
+		return policies[""]
+	}}
+	if s.Check {
+		g.Verifier = &mailauth.Verifier{Resolver: resolver, Hostname: s.Hostname}
+	}
+	if len(s.Blocklists) > 0 {
+		g.Blocklist = &mailauth.Blocklist{Resolver: resolver, Zones: s.Blocklists}
+	}
+	if s.Greylist {
+		g.Greylist = &mailauth.Greylist{Memory: mailauth.NewGreyMemory(0), Delay: s.GreylistDelay}
+	}
+	if g.Verifier == nil && g.Blocklist == nil && g.Greylist == nil {
+		return nil, nil
+	}
+	return g, nil
+}
+
+// checkResolver is the system's DNS, or the server that the settings name.
+func (s *settings) checkResolver() *net.Resolver {
+	if s.CheckResolver == "" {
+		return net.DefaultResolver
+	}
+	server := s.CheckResolver
+	if _, _, err := net.SplitHostPort(server); err != nil {
+		server = net.JoinHostPort(strings.Trim(server, "[]"), "53")
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, server)
+	}}
+}
+
+// policies are those of our domains; "" is that of all others.
+func (s *settings) policies() (map[string]mailauth.Policy, error) {
+	usual := mailauth.Policy{
+		SPF:            mailauth.Action(s.CheckSPF),
+		DKIM:           mailauth.Action(s.CheckDKIM),
+		DMARC:          mailauth.Action(s.CheckDMARC),
+		IPRev:          mailauth.Action(s.CheckIPRev),
+		NullMX:         mailauth.Action(s.CheckNullMX),
+		TrustedSealers: s.TrustedSealers,
+	}
+	all := map[string]mailauth.Policy{"": usual}
+	for _, text := range s.CheckDomains {
+		domain, rules, ok := strings.Cut(text, "=")
+		p := usual
+		into := map[string]*mailauth.Action{"spf": &p.SPF, "dkim": &p.DKIM, "dmarc": &p.DMARC, "iprev": &p.IPRev, "null_mx": &p.NullMX}
+		for rule := range strings.SplitSeq(rules, "/") {
+			what, action, _ := strings.Cut(strings.TrimSpace(rule), ":")
+			known := slices.Contains(actions, action) || what == "dmarc" && action == "follow"
+			if into[what] == nil || !known {
+				ok = false
+				break
+			}
+			*into[what] = mailauth.Action(action)
+		}
+		if domain = strings.ToLower(strings.TrimSpace(domain)); !ok || domain == "" {
+			return nil, of("auth.domains", fmt.Errorf("%q is no rule such as example.test=spf:refuse/dmarc:junk", text))
+		}
+		all[domain] = p
+	}
+	return all, nil
+}
+
+// keyring is where the DKIM keys are.
+func (s *settings) keyring() *mailauth.Keyring {
+	return &mailauth.Keyring{Dir: filepath.Join(s.DataDir, "dkim")}
+}
+
+// makeKeys gives DKIM keys to the configured domains that have none.
+func (s *settings) makeKeys(now time.Time) error {
+	if !s.MakeKeys {
+		return nil
+	}
+	for _, domain := range s.Domains {
+		if _, err := s.keyring().Generate(domain, now); err != nil && !errors.Is(err, mailauth.ErrHasKeys) {
+			return of(domain, err)
+		}
+	}
+	return nil
+}
+
+// signer signs mail of users; nil does not.
+func (s *settings) signer(log *slog.Logger) *mailauth.Signer {
+	if !s.Sign {
+		return nil
+	}
+	keys := s.keyring()
+	keys.Log = log
+	return &mailauth.Signer{Keys: keys.Keys}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/yubin-mail/yubin/internal/mailauth"
+	"github.com/yubin-mail/yubin/relay"
+)
+
+// outgoing is the relay as a service: it listens to the queue instead of to a
+// port.
+type outgoing struct{ *relay.Relay }
+
+func (o outgoing) Serve(net.Listener) error { return o.Run(context.Background()) }
+
+// send starts bringing queued mail to other servers.
+func (n *node) send() error {
+	if !n.cfg.RelayEnabled {
+		return nil
+	}
+	c, err := n.cfg.relay()
+	if err != nil {
+		return err
+	}
+	c.Names = n.cfg.TLSNames
+	c.Original = n.original
+	c.Store = n.store
+	c.Log = n.log.With("listener", "relay")
+	n.cfg.staging.apply(&c)
+	r, err := relay.New(c)
+	if err != nil {
+		return err
+	}
+	n.run("relay", outgoing{r}, nil)
+	return nil
+}
+
+// original finds whom a rewritten sender stands for.
+func (n *node) original(address string) (string, bool) {
+	domain := address[strings.LastIndexByte(address, '@')+1:]
+	original, err := mailauth.SRS{Domain: domain, Secrets: n.rewrite}.Reverse(address)
+	return original, err == nil
+}
+
+// relay is what the settings say about outgoing mail.
+func (s *settings) relay() (c relay.Config, err error) {
+	c = relay.Config{
+		Hostname:     s.Hostname,
+		AllowPrivate: s.RelayAllowPrivate,
+		WarnAfter:    s.RelayWarnAfter,
+		MaxAge:       s.RelayMaxAge,
+		PerDomain:    s.RelayConnectionsPerDomain,
+		Total:        s.RelayConnections,
+		Routes:       make(map[string][]relay.NextHop),
+	}
+	if c.TLS, err = relay.ParseSecurity(s.RelayTLS); err != nil {
+		return c, of("relay.tls", err)
+	}
+	for _, text := range s.RelaySmarthosts {
+		h, err := relay.ParseNextHop(text)
+		if err != nil {
+			return c, of("relay.smarthosts", err)
+		}
+		h.User, h.Password = s.RelayUser, strings.TrimRight(s.RelayPassword, "\r\n")
+		c.Smarthosts = append(c.Smarthosts, h)
+	}
+	for _, text := range s.RelayRoutes {
+		domain, server, ok := strings.Cut(text, "=")
+		h, err := relay.ParseNextHop(strings.TrimSpace(server))
+		if domain = strings.ToLower(strings.TrimSpace(domain)); !ok || domain == "" || err != nil {
+			return c, of("relay.routes", fmt.Errorf("%q is not a route such as example.test=smtp://10.0.0.5:25", text))
+		}
+		c.Routes[domain] = append(c.Routes[domain], h)
+	}
+	for _, text := range s.RelaySchedule {
+		wait, err := time.ParseDuration(text)
+		if err != nil || wait <= 0 {
+			return c, of("relay.schedule", fmt.Errorf("%q is not a duration such as 10m", text))
+		}
+		c.Schedule = append(c.Schedule, wait)
+	}
+	if s.RelayResolver != "" {
+		server := s.RelayResolver
+		if _, _, err := net.SplitHostPort(server); err != nil {
+			server = net.JoinHostPort(strings.Trim(server, "[]"), "53")
+		}
+		c.Resolver = &relay.DNS{Servers: []string{server}, Trusted: true}
+	}
+	return c, nil
+}

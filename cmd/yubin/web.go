@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/yubin-mail/yubin/lab"
+	"github.com/yubin-mail/yubin/webd"
+)
+
+// webPorts are the listeners of browsers, on or off.
+func (n *node) webPorts() []*port {
+	return []*port{
+		{name: "http", address: n.cfg.HTTPAddr, browser: true, server: n.web},
+		{name: "https", address: n.cfg.HTTPSAddr, browser: true, secure: true, server: n.web},
+	}
+}
+
+func (n *node) web(f portFacts) service {
+	var accounts []webd.DemoAccount
+	if n.cfg.Demo {
+		for _, u := range demoUsers {
+			accounts = append(accounts, webd.DemoAccount{Address: u.Address, Password: u.Password})
+		}
+	}
+	undo := n.cfg.WebUndoSend
+	if undo == 0 {
+		undo = -1 // not at all; there 0 means as usual
+	}
+	// Mail programs look for their settings under these names.
+	hosts := slices.Concat(n.cfg.TLSNames, n.cfg.Domains)
+	for _, domain := range n.cfg.Domains {
+		hosts = append(hosts, "autoconfig."+domain, "autodiscover."+domain)
+	}
+	pages := webd.New(webd.Config{
+		Hostname:     n.cfg.Hostname,
+		Hosts:        hosts,
+		Store:        n.store,
+		Auth:         n.auth,
+		Secure:       f.secure,
+		Demo:         n.cfg.Demo,
+		DemoAccounts: accounts,
+		Relay:        n.cfg.RelayEnabled,
+		Signer:       n.signer,
+		MaxSize:      int64(n.cfg.MessageSize),
+		UndoSend:     undo,
+		Lab:          n.labServer(),
+		Tap:          n.tap,
+		Operation: webd.Operation{
+			DataDir:     n.cfg.DataDir,
+			PlaintextOK: f.plaintextOK,
+			Clients:     n.mailServers(),
+			Listeners:   n.listeners,
+			Sessions:    n.sessions,
+			Settings:    n.settings,
+			Doctor:      n.examine,
+		},
+		Log: f.log,
+	})
+	if n.pages == nil { // the first is the one that setupLink prints
+		n.pages = pages
+	}
+	return pages
+}
+
+// labServer is this server as the compare lab calls at it: on its own ports
+// without TLS, where the tap can listen. Without one of them there is no lab.
+func (n *node) labServer() *lab.Server {
+	at := map[string]string{}
+	for _, p := range n.ports {
+		if !p.secure {
+			at[p.name] = reachable(p.listener.Addr())
+		}
+	}
+	if at["smtp"] == "" || at["pop3"] == "" || at["imap"] == "" {
+		return nil
+	}
+	return &lab.Server{SMTP: at["smtp"], Submission: at["submission"], POP3: at["pop3"], IMAP: at["imap"], Web: at["http"]}
+}
+
+// reachable is where this machine finds a listener.
+func reachable(a net.Addr) string {
+	t, ok := a.(*net.TCPAddr)
+	if !ok || !t.IP.IsUnspecified() {
+		return a.String()
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(t.Port))
+}
+
+// mailServers are the ports as a mail program must be told of them.
+func (n *node) mailServers() (all []webd.MailServer) {
+	protos := map[string]string{"submission": "smtp", "submissions": "smtp", "pop3": "pop3", "pop3s": "pop3", "imap": "imap", "imaps": "imap"}
+	for _, p := range n.ports {
+		proto := protos[p.name]
+		if proto == "" {
+			continue
+		}
+		host, number, err := net.SplitHostPort(n.hostFor(p))
+		number16, _ := strconv.Atoi(number)
+		if err != nil {
+			continue
+		}
+		security := "starttls"
+		if p.secure {
+			security = "tls"
+		}
+		all = append(all, webd.MailServer{Proto: proto, Host: host, Port: number16, Security: security})
+	}
+	return all
+}
+
+func (n *node) listeners() (all []webd.Listener) {
+	for _, p := range n.ports {
+		all = append(all, webd.Listener{Name: p.name, Address: p.listener.Addr().String(), Secure: p.secure, Open: p.limited.Open()})
+	}
+	return all
+}
+
+// sessions are the open conversations that the tap knows.
+func (n *node) sessions() (all []webd.LiveSession) {
+	for _, s := range n.tap.Sessions() {
+		if !s.End.IsZero() {
+			continue
+		}
+		live := webd.LiveSession{ID: s.ID, Proto: s.Proto, User: s.User, Remote: s.Remote, Since: s.Start, Octets: s.ClientOctets + s.ServerOctets}
+		if k := len(s.Lines); k > 0 {
+			live.Idle = time.Since(s.Lines[k-1].Time)
+		}
+		all = append(all, live)
+	}
+	return all
+}
+
+func (n *node) settings() (all []webd.Setting) {
+	for _, k := range n.cfg.settings.keys() {
+		all = append(all, webd.Setting{Name: k.name, Value: k.masked(), Origin: n.cfg.origin[k.name], Env: k.env(), Doc: k.doc})
+	}
+	return all
+}
+
+// examine is the doctor's view of this server, without the round trip: that
+// needs somebody's password.
+func (n *node) examine(ctx context.Context, lang string) (all []webd.Finding) {
+	d := &doctor{program: &program{tongue: named(lang), getenv: func(string) (string, bool) { return "", false }}, cfg: n.cfg}
+	d.examine(ctx)
+	for _, f := range d.findings {
+		all = append(all, webd.Finding{Group: f.Group, Grade: string(f.Grade), What: f.What, Why: f.Why, Next: f.Next})
+	}
+	return all
+}
+
+// setupLink is where the first administrator is made, while there is none.
+func (n *node) setupLink(ctx context.Context) string {
+	if n.pages == nil {
+		return ""
+	}
+	link, err := n.pages.SetupLink(ctx)
+	if err != nil || link == "" {
+		return ""
+	}
+	for _, p := range n.ports {
+		if p.browser {
+			if u, err := url.Parse(p.name + "://" + n.hostFor(p) + link); err == nil {
+				return u.String()
+			}
+		}
+	}
+	return ""
+}

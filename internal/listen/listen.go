@@ -1,0 +1,59 @@
+// Package listen is what every listener of mail needs before a protocol
+// server sees a connection: limits per address, the TLS handshake of an
+// implicit TLS port, and a guard against browsers sent to speak HTTP to us.
+//
+// The pieces are listeners around listeners, and each works without the
+// others:
+//
+//	net.Listener → Limit → TLS → HTTPGuard → (the wiretap) → protocol server
+//
+// It knows no mail protocol; what a refused caller is told is written by a
+// function of the caller's. It keeps no account of logins either: limits on
+// those belong to whoever checks passwords.
+//
+// The protocol libraries look for a *tls.Conn to learn whether a connection
+// is safe. Behind wrappers there is none, so whoever wants the facts asks
+// [ConnectionState], which looks through every wrapper.
+//
+// Read limit.go first, then tls.go.
+package listen
+
+import (
+	"crypto/tls"
+	"net"
+)
+
+// ConnectionState returns what TLS agreed on for c, looking through any
+// number of wrappers. It is false when no layer of c speaks TLS.
+//
+// On a connection of [TLS] whose client has not spoken yet, it waits for the
+// handshake, which is bounded.
+func ConnectionState(c net.Conn) (tls.ConnectionState, bool) {
+	for c != nil {
+		if s, ok := c.(interface{ ConnectionState() tls.ConnectionState }); ok {
+			return s.ConnectionState(), true
+		}
+		inner, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		c = inner.NetConn()
+	}
+	return tls.ConnectionState{}, false
+}
+
+// ChannelBinding returns the name and the data of the channel binding that
+// SCRAM ties a login to, or "" when the connection offers none.
+//
+// RFC 9266 §2: tls-exporter. It is defined for earlier versions too, but only
+// with extended master secrets; we offer it with TLS 1.3 alone.
+func ChannelBinding(s tls.ConnectionState) (name string, data []byte) {
+	if !s.HandshakeComplete || s.Version < tls.VersionTLS13 {
+		return "", nil
+	}
+	data, err := s.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
+	if err != nil {
+		return "", nil
+	}
+	return "tls-exporter", data
+}

@@ -1,0 +1,72 @@
+package mailauth
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Gate is all of it together, as a server asks for it. Every part may be nil,
+// and is then off. It is for concurrent use.
+type Gate struct {
+	Blocklist *Blocklist
+	Greylist  *Greylist
+	Verifier  *Verifier
+	// Policy is what holds for a domain of ours; nil accepts everything.
+	Policy func(domain string) Policy
+}
+
+// Recipient judges before there is a message: at RCPT. Postmaster always
+// hears, so that somebody can be told about a mistake (RFC 5321 §4.5.1).
+func (g *Gate) Recipient(ctx context.Context, f Facts, recipient string) (Verdict, error) {
+	local, _, _ := strings.Cut(recipient, "@")
+	if strings.EqualFold(local, "postmaster") {
+		return Verdict{Action: Accept}, nil
+	}
+	if g.Blocklist != nil {
+		if listing := g.Blocklist.Check(ctx, f.RemoteIP); listing.Zone != "" {
+			text := fmt.Sprintf("%s is listed at %s", f.RemoteIP.Unmap(), listing.Zone)
+			if listing.Reason != "" {
+				text += ": " + listing.Reason
+			}
+			return Verdict{Refuse, 550, [3]int{5, 7, 1}, text}, nil
+		}
+	}
+	if g.Greylist != nil {
+		wait, err := g.Greylist.Wait(ctx, f, recipient)
+		if err != nil {
+			return Verdict{}, err
+		}
+		if wait > 0 {
+			wait = wait.Truncate(time.Second) + time.Second
+			return Verdict{Refuse, 451, [3]int{4, 7, 1}, fmt.Sprintf("We do not know you yet, please come again in %s (greylisting)", wait)}, nil
+		}
+	}
+	return Verdict{Action: Accept}, nil
+}
+
+// Message judges a message for all its recipients. Their domains may differ in
+// policy; then the mildest verdict holds, because it is one message and has
+// one answer. Without a Verifier the results are nil.
+func (g *Gate) Message(ctx context.Context, f Facts, recipients []string, raw io.ReaderAt, size int64) (*Results, Verdict, error) {
+	verdict := Verdict{Action: Accept}
+	if g.Verifier == nil {
+		return nil, verdict, nil
+	}
+	r, err := g.Verifier.Check(ctx, f, raw, size)
+	if err != nil {
+		return nil, verdict, err
+	}
+	for i, to := range recipients {
+		var p Policy
+		if g.Policy != nil {
+			p = g.Policy(domainOf(to))
+		}
+		if v := r.Verdict(p); i == 0 || v.Action.rank() < verdict.Action.rank() {
+			verdict = v
+		}
+	}
+	return &r, verdict, nil
+}

@@ -1,0 +1,209 @@
+package lab
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Report is what a run has measured, with everything that proves it.
+type Report struct {
+	Lang          Lang           `json:"lang"`
+	Started       time.Time      `json:"started"`
+	Seconds       float64        `json:"seconds"`
+	Table         []Row          `json:"table"`
+	Scenarios     []Told         `json:"scenarios"`
+	Contradicted  int            `json:"contradicted"`
+	Conversations []Conversation `json:"conversations"`
+
+	server Server
+}
+
+// Row is a row of the table: an axis, with a cell for each of Columns.
+type Row struct {
+	Axis  Axis   `json:"axis"`
+	Name  string `json:"name"`
+	Cells []Cell `json:"cells"`
+}
+
+// Cell is the latest result for an axis in a column, or none.
+type Cell struct {
+	Column Column  `json:"column"`
+	Shown  string  `json:"shown"`
+	Result *Result `json:"result,omitempty"`
+}
+
+// Told is a scenario as it was played.
+type Told struct {
+	ID      string   `json:"id"`
+	Title   string   `json:"title"`
+	Steps   []string `json:"steps"`
+	Results []Result `json:"results"`
+}
+
+// Result is a fact in one lane.
+type Result struct {
+	Scenario string `json:"scenario"`
+	Column   Column `json:"column"`
+	Axis     Axis   `json:"axis,omitempty"`
+	Text     string `json:"text"`
+	Value    Value  `json:"value"`
+	Shown    string `json:"shown"`
+	Evidence []Ref  `json:"evidence"`
+	Lesson   Lesson `json:"lesson,omitempty"`
+
+	text Words
+	step int // of the scenario, from 0
+}
+
+// Question is what was measured, in any language; Text is it in the run's.
+func (r Result) Question(l Lang) string { return r.text.In(l) }
+
+// Step is the step of the scenario after which it was measured, from 1.
+func (r Result) Step() int { return r.step + 1 }
+
+// Lesson says how a result stands to what is taught.
+type Lesson string
+
+// How it can stand.
+const (
+	Untaught     Lesson = "" // a mere figure
+	Confirmed    Lesson = "confirmed"
+	Contradicted Lesson = "contradicted"
+)
+
+// Conversation is one connection as its client saw it.
+type Conversation struct {
+	ID           int    `json:"id"`
+	Who          string `json:"who"`
+	Column       Column `json:"column"`
+	Proto        string `json:"proto"`
+	Remote       string `json:"remote"`
+	ClientOctets int64  `json:"client_octets"`
+	ServerOctets int64  `json:"server_octets"`
+	Trips        int64  `json:"round_trips"`
+	Lines        []Line `json:"lines"`
+}
+
+// Line is one line of it; its number is its place, from 1.
+type Line struct {
+	Time time.Time `json:"time"`
+	Text string    `json:"text"` // in the format of conversation files
+}
+
+func newReport(lang Lang, server Server) *Report {
+	return &Report{Lang: lang, Started: time.Now(), server: server}
+}
+
+func (r *Report) begin(s Scenario, lang Lang) {
+	r.Scenarios = append(r.Scenarios, Told{ID: s.ID, Title: s.Title.In(lang)})
+}
+
+// step takes a step down, once however many lanes take turns.
+func (r *Report) step(i int, s Step, lang Lang) {
+	told := &r.Scenarios[len(r.Scenarios)-1]
+	if i == len(told.Steps) {
+		told.Steps = append(told.Steps, s.Actor.In(lang)+colon.In(lang)+s.Text.In(lang))
+	}
+}
+
+func (r *Report) add(result Result) {
+	told := &r.Scenarios[len(r.Scenarios)-1]
+	told.Results = append(told.Results, result)
+	if result.Lesson == Contradicted {
+		r.Contradicted++
+	}
+}
+
+// close makes the table and takes the conversations over.
+func (r *Report) close(rec *recorder) {
+	r.Seconds = time.Since(r.Started).Seconds()
+	for _, a := range axes {
+		row := Row{Axis: a.axis, Name: a.name.In(r.Lang)}
+		for _, column := range r.server.offers(Columns) {
+			row.Cells = append(row.Cells, r.cell(a.axis, column))
+		}
+		r.Table = append(r.Table, row)
+	}
+	for _, c := range rec.conversations {
+		s := c.session()
+		told := Conversation{
+			ID: c.id, Who: c.who.In(r.Lang), Column: c.column, Proto: c.proto, Remote: c.remote,
+			ClientOctets: s.ClientOctets, ServerOctets: s.ServerOctets, Trips: s.Trips,
+		}
+		for _, line := range s.Lines {
+			told.Lines = append(told.Lines, Line{line.Time, line.String()})
+		}
+		r.Conversations = append(r.Conversations, told)
+	}
+}
+
+func (r *Report) cell(axis Axis, column Column) Cell {
+	c := Cell{Column: column, Shown: wordUnknown.In(r.Lang)}
+	for i := range r.Scenarios {
+		for j := range r.Scenarios[i].Results {
+			result := &r.Scenarios[i].Results[j]
+			if result.Axis == axis && result.Column == column {
+				c.Result, c.Shown = result, result.Shown
+			}
+		}
+	}
+	return c
+}
+
+// Err returns ErrContradicted when some result is not what its lesson says.
+func (r *Report) Err() error {
+	if r.Contradicted == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %d of the results above are marked", ErrContradicted, r.Contradicted)
+}
+
+// Save writes the report to a file: as JSON or CSV when its name ends so, else
+// as Markdown.
+func (r *Report) Save(name string) (err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := f.Close(); err == nil {
+			err = closed
+		}
+	}()
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".json":
+		return r.WriteJSON(f)
+	case ".csv":
+		return r.WriteCSV(f)
+	}
+	return r.WriteMarkdown(f)
+}
+
+// WriteJSON writes everything.
+func (r *Report) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// WriteCSV writes the results, one a line.
+func (r *Report) WriteCSV(w io.Writer) error {
+	c := csv.NewWriter(w)
+	c.Write([]string{"scenario", "column", "axis", "fact", "result", "kind", "n", "of", "after_ns", "lesson", "evidence"})
+	for _, s := range r.Scenarios {
+		for _, x := range s.Results {
+			v := x.Value
+			c.Write([]string{x.Scenario, string(x.Column), string(x.Axis), x.Text, x.Shown, string(v.Kind),
+				fmt.Sprint(v.N), fmt.Sprint(v.Of), fmt.Sprint(int64(v.After)), string(x.Lesson), evidence(x.Evidence)})
+		}
+	}
+	c.Flush()
+	return c.Error()
+}

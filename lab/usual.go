@@ -1,0 +1,45 @@
+package lab
+
+// usual says what a server's everyday lines mean. A story in a terminal goes
+// without them; who follows a conversation line by line wants to know.
+var usual = map[string][]notion{
+	"smtp": {
+		{"220", Words{"the server is there", "サーバーの挨拶"}},
+		{"221", Words{"goodbye", "終了の挨拶"}},
+		{"235", Words{"the login is right", "ログイン成功"}},
+		{"250-", Words{"one thing that it can do", "使える機能のひとつ"}},
+		{"250 2.1.0", Words{"this sender will do", "差出人を受け付けた"}},
+		{"250 2.1.5", Words{"this recipient is known here", "宛先を受け付けた"}},
+		{"250 2.0.0", Words{"taken: from now on the server is answerable for it", "預かった。ここからはサーバーの責任"}},
+		{"250", Words{"all right", "了解"}},
+		{"334", Words{"go on with the login", "ログインの続きを待つ"}},
+		{"354", Words{"send it, and end with a lone dot", "本体をどうぞ。終わりは点だけの行"}},
+	},
+	"pop3": {
+		{"+OK", Words{"all right", "成功"}},
+		{".", Words{"the end of what was asked for", "ここで終わり"}},
+	},
+	"imap": {
+		{"* OK", Words{"the server says something", "サーバーからの通知"}},
+		{"* CAPABILITY", Words{"what it can do", "使える機能の一覧"}},
+		{"* * RECENT", Words{"how many came since the last look; an old figure", "前回より後に届いた通数(古い仕様)"}},
+		{"* FLAGS", Words{"the flags there are", "使える印の一覧"}},
+		{"* LIST", Words{"one mailbox", "メールボックスがひとつ"}},
+		{"* STATUS", Words{"how much is in it", "その中の通数や大きさ"}},
+		{"* SEARCH", Words{"the mails that match", "条件に合うメール"}},
+		{"* ESEARCH", Words{"the mails that match", "条件に合うメール"}},
+		{"* * FETCH", Words{"what was asked for of one mail", "頼んだ内容(1通分)"}},
+		{"+", Words{"go on", "続きをどうぞ"}},
+		{"tag OK [READ-ONLY]", Words{"done; it may only be looked at", "完了(閲覧のみ)"}},
+		{"tag OK", Words{"done", "完了"}},
+		{"tag NO", Words{"that cannot be done", "実行できなかった"}},
+		{"tag BAD", Words{"that is no proper command", "命令として正しくない"}},
+	},
+	"http": {
+		{"HTTP/1.1 200", Words{"here is the page", "ページを返した"}},
+		{"HTTP/1.1 303", Words{"done; look here now", "完了。次はこのページへ"}},
+		{"event: mail", Words{"something has changed; this is what", "変化の知らせ"}},
+		{"HTTP/1.1 4", Words{"refused", "断られた"}},
+		{"HTTP/1.1 5", Words{"the server has failed", "サーバー側の失敗"}},
+	},
+}

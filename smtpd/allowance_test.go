@@ -1,0 +1,66 @@
+package smtpd
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/yubin-mail/yubin/store"
+)
+
+func TestAllowance(t *testing.T) {
+	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	a := &Allowance{UserHour: 3, UserDay: 5, DomainHour: 4, Now: func() time.Time { return now }}
+	ada, bob := store.User{Address: "ada@example.test"}, store.User{Address: "bob@example.test"}
+	step := func(after time.Duration, u store.User, n int, want string) {
+		t.Helper()
+		now = now.Add(after)
+		err := a.take(u, n)
+		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(got, want)) {
+			t.Errorf("%s, %d: %v, want %q", u.Address, n, err, want)
+		}
+	}
+	step(0, ada, 3, "")
+	step(time.Minute, ada, 1, "You have written to 3 recipients elsewhere within 1 hours, of 3 allowed; try again in 1h0m0s")
+	step(0, bob, 1, "")
+	step(0, bob, 1, "All of example.test have written to 4")
+	step(time.Hour, ada, 2, "")
+	step(0, ada, 1, "within 24 hours, of 5 allowed")
+	step(24*time.Hour, ada, 3, "")
+}
+
+// However many connections there are, no limit is exceeded.
+func TestAllowanceIsSharedBetweenConnections(t *testing.T) {
+	a := &Allowance{UserDay: 100}
+	var passed atomic.Int64
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 50 {
+				if a.take(store.User{Address: "ada@example.test"}, 1) == nil {
+					passed.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := passed.Load(); n != 100 {
+		t.Errorf("%d of 100", n)
+	}
+}
+
+func TestSubmissionHasAnAllowance(t *testing.T) {
+	h := newHouse(t)
+	h.user("ada@example.test", "secret")
+	h.config.Role, h.config.Relay, h.config.PlaintextOK = Submission, true, true
+	h.config.Allowance = &Allowance{UserHour: 1}
+	c := h.client()
+	c.do("AUTH PLAIN AGFkYUBleGFtcGxlLnRlc3QAc2VjcmV0", "235")
+	c.do("MAIL FROM:<ada@example.test>", "250")
+	c.do("RCPT TO:<victor@far.test>", "250")
+	c.do("RCPT TO:<kim@far.test>", "452 4.7.28 You have written to 1 recipients elsewhere")
+	c.do("RCPT TO:<ada@example.test>", "250") // at home there is no limit
+}

@@ -1,0 +1,167 @@
+package smtpd
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/yubin-mail/yubin/internal/mailauth"
+	"github.com/yubin-mail/yubin/internal/testdns"
+)
+
+// gate gives the server a gate that asks a DNS server with these records.
+func (h *house) gate(p mailauth.Policy, records ...string) *net.Resolver {
+	h.Helper()
+	zone, err := testdns.New(records...)
+	if err != nil {
+		h.Fatal(err)
+	}
+	server, err := testdns.Start(zone)
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.Cleanup(func() { server.Close() })
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, server.Addr)
+	}}
+	h.config.Gate = &mailauth.Gate{
+		Verifier: &mailauth.Verifier{Resolver: resolver, Hostname: "mx.example.test"},
+		Policy:   func(string) mailauth.Policy { return p },
+	}
+	return resolver
+}
+
+// mailbox is every message in one of ada's mailboxes.
+func (h *house) mailbox(name string) (raw []string) {
+	h.Helper()
+	u, err := h.store.UserByAddress(h.Context(), "ada@example.test")
+	if err != nil {
+		h.Fatal(err)
+	}
+	page, err := h.store.Mailbox(h.Context(), u.ID, name)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return h.messages(page.ID)
+}
+
+// deliver sends a message from somebody else's server.
+func (c *client) deliver(message, code string) string {
+	c.house.Helper()
+	c.do("MAIL FROM:<hanako@author.test>", "250")
+	c.do("RCPT TO:<ada@example.test>", "250")
+	c.do("DATA", "354")
+	return c.do(strings.ReplaceAll(message, "\n", "\r\n")+"\r\n.", code)
+}
+
+const letter = "Authentication-Results: mx.example.test; dmarc=pass\nFrom: hanako@author.test\nAuthentication-Results: other.test; spf=pass\nSubject: hello\n\nHello."
+
+func TestResultsAreWritten(t *testing.T) {
+	h := newHouse(t)
+	h.user("ada@example.test", "secret")
+	h.gate(mailauth.Policy{DMARC: mailauth.Follow, SPF: mailauth.Refuse},
+		`author.test. TXT "v=spf1 ip4:127.0.0.1 -all"`, `_dmarc.author.test. TXT "v=DMARC1; p=reject"`)
+	h.client().deliver(letter, "250")
+	raw := h.mailbox("INBOX")[0]
+	trace, own, ok := strings.Cut(raw, "Authentication-Results: mx.example.test;")
+	if !ok || !strings.Contains(trace, "Return-Path:") || !strings.Contains(trace, "Received:") || !strings.Contains(own, "spf=pass smtp.mailfrom=hanako@author.test") || !strings.Contains(own, "dmarc=pass header.from=author.test (p=reject)") {
+		t.Errorf("%s", raw)
+	}
+	if strings.Count(raw, "mx.example.test; dmarc=pass") > 0 || !strings.HasSuffix(raw, "\r\nFrom: hanako@author.test\r\nAuthentication-Results: other.test; spf=pass\r\nSubject: hello\r\n\r\nHello.\r\n") {
+		t.Errorf("forged results: %s", raw)
+	}
+}
+
+func TestRefusalsSayWhy(t *testing.T) {
+	h := newHouse(t)
+	h.user("ada@example.test", "secret")
+	h.gate(mailauth.Policy{DMARC: mailauth.Follow}, `author.test. TXT "v=spf1 -all"`, `_dmarc.author.test. TXT "v=DMARC1; p=reject"`)
+	got := h.client().deliver(letter, "550")
+	if !strings.HasPrefix(got, "550 5.7.26 author.test asks for rejection") {
+		t.Errorf("%s", got)
+	}
+	if n := len(h.mailbox("INBOX")); n != 0 {
+		t.Errorf("%d messages", n)
+	}
+}
+
+func TestJunkGoesToJunk(t *testing.T) {
+	h := newHouse(t)
+	h.user("ada@example.test", "secret")
+	h.gate(mailauth.Policy{DMARC: mailauth.Follow}, `author.test. TXT "v=spf1 -all"`, `_dmarc.author.test. TXT "v=DMARC1; p=quarantine"`)
+	h.client().deliver(letter, "250")
+	if in, junk := len(h.mailbox("INBOX")), len(h.mailbox("Junk")); in != 0 || junk != 1 {
+		t.Errorf("%d in INBOX, %d in Junk", in, junk)
+	}
+}
+
+func TestDNSThatIsDownDefers(t *testing.T) {
+	h := newHouse(t)
+	h.user("ada@example.test", "secret")
+	resolver := h.gate(mailauth.Policy{SPF: mailauth.Refuse})
+	resolver.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, fmt.Errorf("no network") }
+	if got := h.client().deliver(letter, "451"); !strings.HasPrefix(got, "451 4.7.24 ") {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestNewcomersComeAgain(t *testing.T) {
+	h := newHouse(t)
+	h.user("ada@example.test", "secret")
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	h.config.Gate = &mailauth.Gate{Greylist: &mailauth.Greylist{Memory: mailauth.NewGreyMemory(0), Now: func() time.Time { return now }}}
+	c := h.client()
+	c.do("MAIL FROM:<hanako@author.test>", "250")
+	if got := c.do("RCPT TO:<ada@example.test>", "451"); !strings.HasPrefix(got, "451 4.7.1 ") {
+		t.Errorf("%s", got)
+	}
+	c.do("RSET", "250")
+	now = now.Add(5 * time.Minute)
+	c.deliver(letter, "250")
+	if raw := h.mailbox("INBOX")[0]; !strings.HasSuffix(raw, strings.ReplaceAll(letter, "\n", "\r\n")+"\r\n") {
+		t.Errorf("changed without a verifier: %s", raw)
+	}
+}
+
+// TestUsersMailIsSigned delivers what a user has sent as if it had come from
+// elsewhere.
+func TestUsersMailIsSigned(t *testing.T) {
+	h := newHouse(t)
+	h.user("ada@example.test", "secret")
+	h.config.LoginOnMX = true
+	private, err := mailauth.GenerateKey(mailauth.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := mailauth.Key{Domain: "example.test", Selector: "s", Private: private}
+	h.config.Signer = &mailauth.Signer{Keys: func(d string) []mailauth.Key {
+		if d != "example.test" {
+			return nil
+		}
+		return []mailauth.Key{key}
+	}}
+	h.gate(mailauth.Policy{DKIM: mailauth.Refuse, DMARC: mailauth.Follow}, key.DNSRecord(), `_dmarc.example.test. TXT "v=DMARC1; p=reject"`)
+	c := h.client()
+	c.do("AUTH PLAIN AGFkYUBleGFtcGxlLnRlc3QAc2VjcmV0", "235")
+	c.do("MAIL FROM:<ada@example.test>", "250")
+	c.do("RCPT TO:<ada@example.test>", "250")
+	c.do("DATA", "354")
+	c.do("From: ada@example.test\r\nSubject: signed\r\n\r\nHello.\r\n.", "250")
+	sent := h.mailbox("INBOX")[0]
+	if strings.Contains(sent, "Authentication-Results") {
+		t.Errorf("a user's mail was judged: %s", sent)
+	}
+	_, signed, ok := strings.Cut(sent, "DKIM-Signature:")
+	if !ok || !strings.Contains(signed, "\r\nMessage-ID:") {
+		t.Fatalf("not signed: %s", sent)
+	}
+	message := strings.ReplaceAll(strings.TrimSuffix("DKIM-Signature:"+signed, "\r\n"), "\r\n", "\n")
+	h.client().deliver(message, "250")
+	if raw := h.mailbox("INBOX")[1]; !strings.Contains(raw, "dkim=pass header.d=example.test") || !strings.Contains(raw, "dmarc=pass") {
+		t.Errorf("%s", raw)
+	}
+	h.client().deliver(strings.Replace(message, "Hello", "Hullo", 1), "550")
+}

@@ -1,0 +1,228 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// QueueID names one remote recipient of one mail. It is never reused.
+type QueueID int64
+
+// Queued is a remote recipient who still has to get a mail.
+//
+// States: due (Next has come) → leased (an attempt is under way) → settled,
+// which removes the row or sets its next time. A crash during an attempt
+// leaves the lease, and the row is due again when it has run out: the next
+// server may then get the mail twice, never not at all.
+type Queued struct {
+	ID         QueueID
+	Blob       BlobID
+	Size       int64 // octets of the mail
+	Sender     string
+	Recipient  string
+	Domain     string
+	DSN        DSN
+	UTF8       bool
+	RequireTLS bool
+	Created    time.Time
+	Next       time.Time // when the next attempt is due
+	Leased     time.Time // until when an attempt has it; zero is none
+	Attempts   int
+	Held       bool
+	Warned     bool   // the sender has been told of the delay
+	Reply      string // of the last attempt
+}
+
+const queuedColumns = `queue.id, queue.blob_id, (SELECT size FROM blob WHERE blob.id = queue.blob_id), sender, recipient, domain, notify, original, ret, envid,
+	utf8, require_tls, created, next, leased, attempts, held, warned, reply`
+
+func scanQueued(r scanner) (q Queued, err error) {
+	var created, next, leased int64
+	err = r.Scan(&q.ID, &q.Blob, &q.Size, &q.Sender, &q.Recipient, &q.Domain, &q.DSN.Notify, &q.DSN.Original, &q.DSN.Return, &q.DSN.EnvelopID,
+		&q.UTF8, &q.RequireTLS, &created, &next, &leased, &q.Attempts, &q.Held, &q.Warned, &q.Reply)
+	q.Created, q.Next = time.UnixMilli(created), time.UnixMilli(next)
+	if leased > 0 {
+		q.Leased = time.UnixMilli(leased)
+	}
+	return q, err
+}
+
+// Queue lists all queued recipients, oldest first.
+func (s *Store) Queue(ctx context.Context) ([]Queued, error) {
+	return list(ctx, s.readers, scanQueued, `SELECT `+queuedColumns+` FROM queue ORDER BY id`)
+}
+
+// Lease takes up to n mails that are due, each with all its due recipients in
+// one domain: what one delivery attempt needs. Nobody else gets them until
+// the lease ends. Domains that skip names are left for later.
+func (s *Store) Lease(ctx context.Context, n int, until time.Time, skip map[string]bool) ([][]Queued, error) {
+	var jobs [][]Queued
+	err := s.write(ctx, func(t *tx) error {
+		jobs = nil
+		now := s.now().UnixMilli()
+		type job struct {
+			blob   BlobID
+			domain string
+		}
+		// The index gives the order, so that a long queue is not read
+		// further than it is taken.
+		due, err := list(ctx, t, func(r scanner) (j job, err error) {
+			err = r.Scan(&j.blob, &j.domain)
+			return j, err
+		}, `SELECT blob_id, domain FROM queue WHERE held = 0 AND next <= $1 AND leased <= $1
+			AND domain NOT IN (SELECT value FROM json_each($2)) ORDER BY next LIMIT $3`, now, jsonList(skip), n)
+		if err != nil {
+			return err
+		}
+		seen := make(map[job]bool, len(due))
+		for _, j := range due {
+			if seen[j] {
+				continue
+			}
+			seen[j] = true
+			// The plus signs keep SQLite from taking the index of what is
+			// due, which holds the whole queue.
+			all, err := list(ctx, t, scanQueued, `UPDATE queue SET leased = $1, attempts = attempts + 1
+				WHERE blob_id = $2 AND domain = $3 AND +held = 0 AND +next <= $4 AND leased <= $4 RETURNING `+queuedColumns, until.UnixMilli(), j.blob, j.domain, now)
+			if err != nil {
+				return err
+			}
+			jobs = append(jobs, all)
+		}
+		return nil
+	})
+	return jobs, err
+}
+
+func jsonList(set map[string]bool) string {
+	var b strings.Builder
+	b.WriteByte('[')
+	for d := range set {
+		if b.Len() > 1 {
+			b.WriteByte(',')
+		}
+		// Canonical domains hold nothing that JSON would escape.
+		b.WriteString(`"` + strings.NewReplacer(`"`, ``, `\`, ``).Replace(d) + `"`)
+	}
+	b.WriteByte(']')
+	return b.String()
+}
+
+// EndLeases makes everything due that is leased: whoever had it is gone.
+func (s *Store) EndLeases(ctx context.Context) error {
+	return s.write(ctx, func(t *tx) error { return t.must(`UPDATE queue SET leased = 0 WHERE leased > 0`) })
+}
+
+// NextDue is when the first recipient after a moment becomes due; ok is false
+// when nothing waits for later.
+func (s *Store) NextDue(ctx context.Context, after time.Time) (at time.Time, ok bool, err error) {
+	var ms *int64
+	err = s.readers.row(ctx, `SELECT min(next) FROM queue WHERE held = 0 AND next > $1`, after.UnixMilli()).Scan(&ms)
+	if err != nil || ms == nil {
+		return time.Time{}, false, err
+	}
+	return time.UnixMilli(*ms), true, nil
+}
+
+// Settlement is the outcome of an attempt for one recipient.
+type Settlement struct {
+	ID    QueueID
+	Done  bool      // delivered or failed for good: the row goes
+	Next  time.Time // when to try again, unless Done
+	Warn  bool      // a delay notice is among the notices
+	Reply string
+}
+
+// Settle records outcomes and accepts the notices (RFC 3464) that follow from
+// them, in one transaction: no notice is lost and none is sent twice.
+func (s *Store) Settle(ctx context.Context, outcomes []Settlement, notices ...Delivery) error {
+	ins := make([]*arrival, len(notices))
+	for i, d := range notices {
+		in, err := s.receive(ctx, d.Body)
+		if err != nil {
+			return err
+		}
+		defer in.release()
+		ins[i] = in
+	}
+	return s.write(ctx, func(t *tx) error {
+		for _, o := range outcomes {
+			if !o.Done {
+				if err := t.must(`UPDATE queue SET leased = 0, next = $1, reply = $2, warned = max(warned, $3) WHERE id = $4`,
+					o.Next.UnixMilli(), o.Reply, o.Warn, o.ID); err != nil {
+					return err
+				}
+				continue
+			}
+			blobs, err := list(ctx, t, scanOne[BlobID], `DELETE FROM queue WHERE id = $1 RETURNING blob_id`, o.ID)
+			if err != nil {
+				return err
+			}
+			t.orphan(blobs...)
+		}
+		for i, d := range notices {
+			blob, err := t.claim(ins[i])
+			if err != nil {
+				return err
+			}
+			if _, err := t.deliver(ctx, s, d, ins[i], blob); err != nil {
+				return err
+			}
+			if _, err := t.enqueue(s, d, blob); err != nil {
+				return err
+			}
+		}
+		t.then(s.hub.wakeQueue)
+		return nil
+	})
+}
+
+// Hold keeps recipients from being tried, or lets them go again.
+func (s *Store) Hold(ctx context.Context, held bool, ids ...QueueID) (int, error) {
+	return s.changeQueue(ctx, ids, func(t *tx, id QueueID) (int64, error) {
+		return t.affected(`UPDATE queue SET held = $1 WHERE id = $2`, held, id)
+	})
+}
+
+// Retry makes recipients due now.
+func (s *Store) Retry(ctx context.Context, ids ...QueueID) (int, error) {
+	return s.changeQueue(ctx, ids, func(t *tx, id QueueID) (int64, error) {
+		return t.affected(`UPDATE queue SET next = $1, held = 0 WHERE id = $2`, s.now().UnixMilli(), id)
+	})
+}
+
+// Drop removes recipients without a notice to anybody.
+func (s *Store) Drop(ctx context.Context, ids ...QueueID) (int, error) {
+	return s.changeQueue(ctx, ids, func(t *tx, id QueueID) (int64, error) {
+		blobs, err := list(ctx, t, scanOne[BlobID], `DELETE FROM queue WHERE id = $1 RETURNING blob_id`, id)
+		t.orphan(blobs...)
+		return int64(len(blobs)), err
+	})
+}
+
+// changeQueue returns how many of ids were there.
+func (s *Store) changeQueue(ctx context.Context, ids []QueueID, change func(*tx, QueueID) (int64, error)) (int, error) {
+	n := 0
+	err := s.write(ctx, func(t *tx) error {
+		n = 0
+		for _, id := range ids {
+			k, err := change(t, id)
+			if err != nil {
+				return err
+			}
+			n += int(k)
+		}
+		t.then(s.hub.wakeQueue)
+		return nil
+	})
+	return n, err
+}
+
+// WatchQueue gives hints that something may be due (I6).
+func (s *Store) WatchQueue() *Watch { return s.Watch(queueWatcher) }
+
+// queueWatcher is no user: the hub knows the queue by it.
+const queueWatcher UserID = -1
+
+func (h *hub) wakeQueue() { h.wake(queueWatcher) }

@@ -1,0 +1,390 @@
+package webd
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/yubin-mail/yubin/store"
+)
+
+// Operation is what the program around the server knows and can do: it is
+// for the admin page, the API and the set-up help. All of it may be missing;
+// then the page has that much less.
+type Operation struct {
+	DataDir     string       // where the store is; backups go to its folder backup
+	PlaintextOK bool         // passwords and tokens may cross the network without TLS
+	Clients     []MailServer // where mail programs connect
+	Listeners   func() []Listener
+	Sessions    func() []LiveSession  // of mail programs, as they are now
+	Disconnect  func(id uint64) error // ends one of Sessions; nil: nobody can
+	Settings    func() []Setting      // the configuration, secrets starred
+	Doctor      func(ctx context.Context, lang string) []Finding
+}
+
+// Listener is a port that is open.
+type Listener struct {
+	Name, Address string
+	Secure        bool // TLS from the first octet
+	Open          int  // connections now
+}
+
+// LiveSession is a mail program that is connected.
+type LiveSession struct {
+	ID                  uint64
+	Proto, User, Remote string
+	Since               time.Time
+	Idle                time.Duration // since something was said
+	Octets              int64         // both ways
+}
+
+// Setting is one value of the configuration.
+type Setting struct {
+	Name, Value string
+	Origin      string // "flag", "env", "file", "default", and where
+	Env         string // how the environment spells it
+	Doc         string
+}
+
+// The grades of a Finding.
+const (
+	Good    = "ok"
+	Skipped = "skipped"
+	Warning = "warning"
+	Problem = "problem"
+)
+
+// Finding is one thing that the doctor has looked at.
+type Finding struct{ Group, Grade, What, Why, Next string }
+
+// office is what the admin page, the API and the set-up keep in memory.
+type office struct {
+	backingUp sync.Mutex // one copy at a time
+	waiters   waiters
+	doomed    doomed
+	setup     setup
+}
+
+func newOffice(s *Server) *office {
+	return &office{doomed: doomed{s: s}, setup: setup{secret: rand.Text()}}
+}
+
+// serve does in the background what belongs to these pages.
+func (o *office) serve(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var working sync.WaitGroup
+	working.Go(func() { o.doomed.run(ctx) })
+	return func() {
+		cancel()
+		working.Wait()
+	}
+}
+
+func (s *Server) adminRoutes(m *routes) {
+	m.admin("GET /admin", s.showAdmin)
+	m.adminWrite("POST /admin/users", s.addUser)
+	m.adminWrite("POST /admin/user", s.actOnUser)
+	m.adminWrite("POST /admin/aliases", s.actOnAlias)
+	m.adminWrite("POST /admin/queue", s.actOnQueue)
+	m.adminWrite("POST /admin/sessions", s.disconnect)
+	m.adminWrite("POST /admin/backup", s.backUp)
+	m.user("GET /settings/tokens", s.showTokens)
+	m.write("POST /settings/tokens", smallForm, s.actOnToken)
+}
+
+// admin is a page for administrators. For others there is no such page.
+func (m *routes) admin(pattern string, serve func(*visit) error) {
+	m.user(pattern, adminOnly(serve))
+}
+
+func (m *routes) adminWrite(pattern string, serve func(*visit) error) {
+	m.write(pattern, smallForm, adminOnly(serve))
+}
+
+func adminOnly(serve func(*visit) error) func(*visit) error {
+	return func(v *visit) error {
+		if !v.user.Admin {
+			return errNotFound
+		}
+		return serve(v)
+	}
+}
+
+// adminPage is all there is to know of the server on one page.
+type adminPage struct {
+	Listeners []Listener
+	Sessions  []LiveSession
+	Watched   bool // somebody tells us of sessions
+	CanEnd    bool // and can end them
+	Logins    int  // in browsers
+	Users     []adminUser
+	Aliases   []store.Alias
+	Domains   []store.Domain
+	Queue     []store.Queued // the first of them
+	Queued    int
+	Storage   storage
+	Settings  []Setting
+	Findings  []Finding
+	Checked   bool // the doctor has looked: the page was asked for it
+	Doctor    bool // there is one
+	Kinds     []store.POP3Kind
+}
+
+var pop3Kinds = []store.POP3Kind{store.POP3Delete, store.POP3Keep, store.POP3KeepDays, store.POP3Trash}
+
+// showAdmin answers with the page; ?check=1 asks the doctor, which takes a
+// moment.
+func (s *Server) showAdmin(v *visit) error {
+	p := adminPage{Watched: s.Operation.Sessions != nil, CanEnd: s.Operation.Disconnect != nil, Doctor: s.Operation.Doctor != nil, Kinds: pop3Kinds}
+	ctx := v.Context()
+	var err error
+	if p.Users, err = v.adminUsers(); err != nil {
+		return err
+	}
+	if p.Aliases, err = s.Store.Aliases(ctx); err != nil {
+		return err
+	}
+	if p.Domains, err = s.Store.Domains(ctx); err != nil {
+		return err
+	}
+	if p.Queue, err = s.Store.Queue(ctx); err != nil {
+		return err
+	}
+	p.Queued = len(p.Queue)
+	p.Queue = p.Queue[:min(p.Queued, shownQueue)]
+	if p.Storage, err = s.storage(ctx, p.Users); err != nil {
+		return err
+	}
+	for _, u := range p.Users {
+		p.Logins += len(s.sessions.of(u.ID))
+	}
+	if o := s.Operation; o.Listeners != nil {
+		p.Listeners = o.Listeners()
+	}
+	if o := s.Operation; o.Sessions != nil {
+		p.Sessions = o.Sessions()
+	}
+	if o := s.Operation; o.Settings != nil {
+		p.Settings = o.Settings()
+	}
+	if p.Checked = p.Doctor && v.URL.Query().Has("check"); p.Checked {
+		p.Findings = s.Operation.Doctor(ctx, v.language.tag())
+	}
+	return v.render("admin", v.T("title.admin"), p)
+}
+
+// shownQueue is how many waiting recipients the page lists.
+const shownQueue = 200
+
+// Count is how many findings have a grade.
+func (p adminPage) Count(grade string) int {
+	n := 0
+	for _, f := range p.Findings {
+		if f.Grade == grade {
+			n++
+		}
+	}
+	return n
+}
+
+// State is a word for how a queued recipient stands: a key of the catalogue.
+func (p page) State(q store.Queued) string {
+	now := p.s.Now()
+	switch {
+	case q.Held:
+		return p.T("admin.held")
+	case q.Leased.After(now):
+		return p.T("admin.sending")
+	case q.Next.After(now):
+		return p.T("admin.waiting")
+	}
+	return p.T("admin.due")
+}
+
+// Policy writes a POP3 policy for people.
+func (p page) Policy(kind store.POP3Kind) string { return p.T("pop3." + string(kind)) }
+
+// Round writes how long something has lasted.
+func (p page) Round(d time.Duration) string { return d.Round(time.Second).String() }
+
+// back goes to the admin page with something to say, at the place of it.
+func (v *visit) backToAdmin(section, text, undo string) error {
+	v.session.say(notice{Text: text, Undo: undo})
+	return v.redirect("/admin#" + section)
+}
+
+// storage is what the store takes, and when it was last copied.
+type storage struct {
+	Messages  uint64
+	Octets    int64 // of the messages
+	File, WAL int64 // octets on the disk
+	Dir       string
+	Backups   []backupFile // the newest first
+}
+
+type backupFile struct {
+	Name string
+	Size int64
+	Made time.Time
+}
+
+func (s *Server) storage(ctx context.Context, users []adminUser) (storage, error) {
+	st := storage{Dir: s.backupDir()}
+	for _, u := range users {
+		boxes, err := s.Store.Mailboxes(ctx, u.ID)
+		if err != nil {
+			return st, err
+		}
+		for _, m := range boxes {
+			st.Messages += uint64(m.Messages)
+		}
+		st.Octets += u.Used
+	}
+	st.File, st.WAL = s.fileSize("yubin.db"), s.fileSize("yubin.db-wal")
+	var err error
+	st.Backups, err = backups(st.Dir)
+	return st, err
+}
+
+// fileSize is 0 for a file that is not there.
+func (s *Server) fileSize(name string) int64 {
+	if s.Operation.DataDir == "" {
+		return 0
+	}
+	st, err := os.Stat(filepath.Join(s.Operation.DataDir, name))
+	if err != nil {
+		return 0
+	}
+	return st.Size()
+}
+
+func (s *Server) backupDir() string {
+	if s.Operation.DataDir == "" {
+		return ""
+	}
+	return filepath.Join(s.Operation.DataDir, "backup")
+}
+
+// shownBackups is how many copies the page lists.
+const shownBackups = 5
+
+func backups(dir string) (all []backupFile, err error) {
+	if dir == "" {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if st, gone := e.Info(); gone == nil && strings.HasSuffix(e.Name(), ".db") {
+			all = append(all, backupFile{e.Name(), st.Size(), st.ModTime()})
+		}
+	}
+	slices.SortFunc(all, func(a, b backupFile) int { return cmp.Or(b.Made.Compare(a.Made), cmp.Compare(b.Name, a.Name)) })
+	return all[:min(len(all), shownBackups)], err
+}
+
+// backUp makes a copy of the store while mail comes and goes.
+func (s *Server) backUp(v *visit) error {
+	dir := s.backupDir()
+	if dir == "" {
+		return errNotFound
+	}
+	if !s.backingUp.TryLock() {
+		return errBackingUp
+	}
+	defer s.backingUp.Unlock()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	name := "yubin-" + s.Now().UTC().Format("20060102-150405") + ".db"
+	b, err := s.Store.Backup(v.Context(), filepath.Join(dir, name))
+	if errors.Is(err, fs.ErrExist) {
+		return errBackingUp // within the same second
+	}
+	if err != nil {
+		return err
+	}
+	v.log().Info("backup made", "file", name, "size", b.Size, "messages", b.Messages)
+	return v.backToAdmin("storage", v.T("admin.backed-up", name, number(int(b.Messages)), sizeText(b.Size)), "")
+}
+
+var (
+	errBackingUp = &problem{http.StatusConflict, "error.backing-up"}
+	errSession   = &problem{http.StatusNotFound, "error.no-session"}
+	errTyped     = &problem{http.StatusUnprocessableEntity, "error.typed"}
+)
+
+// disconnect ends the session of a mail program.
+func (s *Server) disconnect(v *visit) error {
+	id, err := strconv.ParseUint(v.PostFormValue("id"), 10, 64)
+	if err != nil || s.Operation.Disconnect == nil {
+		return errSession
+	}
+	if err := s.Operation.Disconnect(id); err != nil {
+		return errSession
+	}
+	return v.backToAdmin("sessions", v.T("admin.disconnected"), "")
+}
+
+// actOnQueue tries, holds, releases or drops waiting mail.
+func (s *Server) actOnQueue(v *visit) error {
+	var ids []store.QueueID
+	for _, text := range v.PostForm["id"] {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return errForm
+		}
+		ids = append(ids, store.QueueID(id))
+	}
+	var n int
+	var err error
+	switch v.PostFormValue("do") {
+	case "retry":
+		n, err = s.Store.Retry(v.Context(), ids...)
+	case "hold":
+		n, err = s.Store.Hold(v.Context(), true, ids...)
+	case "release":
+		n, err = s.Store.Hold(v.Context(), false, ids...)
+	case "drop":
+		n, err = s.Store.Drop(v.Context(), ids...)
+	default:
+		return errForm
+	}
+	if err != nil {
+		return err
+	}
+	return v.backToAdmin("queue", v.T("admin.queue-changed", n), "")
+}
+
+// actOnAlias adds an alias, or takes one of its targets away.
+func (s *Server) actOnAlias(v *visit) error {
+	alias, target := v.PostFormValue("address"), v.PostFormValue("target")
+	if v.PostFormValue("do") == "remove" {
+		if err := s.Store.RemoveAlias(v.Context(), alias, target); err != nil {
+			return err
+		}
+		undo := v.session.remember(func(v *visit) (notice, error) {
+			if !v.user.Admin {
+				return notice{}, errNotFound
+			}
+			return notice{Text: v.T("admin.alias-added", alias)}, v.s.Store.AddAlias(v.Context(), alias, target)
+		})
+		return v.backToAdmin("aliases", v.T("admin.alias-removed", alias), undo)
+	}
+	if err := s.Store.AddAlias(v.Context(), alias, target); err != nil {
+		return err
+	}
+	return v.backToAdmin("aliases", v.T("admin.alias-added", alias), "")
+}

@@ -1,0 +1,224 @@
+// Writing: a card over the mail that one reads, or a page of its own. The
+// draft is kept on the server, where other devices see it.
+
+import { post, toast, word } from "./page.js"
+import { go, isNarrow, fetchPane, main } from "./mail.js"
+
+export const isComposeURL = url => url.pathname === "/compose" || /^\/m\/[^/]+\/\d+\/(reply|reply-all|forward)$/.test(url.pathname)
+
+const saveAfter = 3000 // milliseconds after the last change
+let writing // what is being written, or undefined
+
+// openComposer shows the form of a URL as a card.
+export const openComposer = async (url, push = true) => {
+  if (main?.classList.contains("writing") || !document.getElementById("list") || isNarrow()) return location.assign(url)
+  await closeComposer()
+  const fragment = await fetchPane(url, "compose")
+  const card = fragment.getElementById("composer")
+  if (!card) return location.assign(url)
+  card.classList.add("card-over")
+  document.body.append(card)
+  writing = write(card, location.href)
+  if (push) history.pushState(null, "", url)
+  const text = card.elements.text
+  const first = card.elements.to.value ? text : card.elements.to
+  first.focus()
+  text.setSelectionRange(0, 0)
+}
+
+// closeComposer puts the card away; the draft has been kept.
+export const closeComposer = async () => {
+  if (!writing || main?.classList.contains("writing")) return
+  const { form, save } = writing
+  writing = undefined
+  form.remove()
+  await save()
+}
+
+// write makes a form save itself, and send itself without leaving the page.
+const write = (form, returnTo) => {
+  const status = form.querySelector(".saved")
+  const alert = form.querySelector(".alert")
+  let dirty = false
+  let timer
+  let saving = Promise.resolve()
+  let sending = false
+  let done = false
+
+  const say = (text, button) => {
+    alert.hidden = !text
+    alert.replaceChildren(Object.assign(document.createElement("span"), { textContent: text }))
+    if (button) alert.append(" ", button)
+  }
+
+  const fields = (what, more = []) => {
+    const data = new FormData(form)
+    data.delete("do")
+    data.delete("file")
+    for (const file of more) data.append("file", file)
+    data.set("do", what)
+    return data
+  }
+
+  // save stores the draft once the save before it has ended: each replaces
+  // the draft of the other.
+  const save = (files = []) => {
+    clearTimeout(timer)
+    if (done || sending || (!dirty && !files.length)) return saving
+    dirty = false
+    saving = saving.then(async () => {
+      if (files.length) status.textContent = word("uploading")
+      const answer = await post("/compose", fields("save", files))
+      if (answer.error) {
+        dirty = true
+        status.textContent = word("unsaved")
+        return say(answer.error)
+      }
+      form.elements.draft.value = answer.draft
+      status.textContent = answer.saved
+      if (files.length) say("")
+      showFiles(answer.files ?? [])
+      if (isComposeURL(new URL(location.href)) && form.isConnected) history.replaceState(null, "", "/compose?draft=" + answer.draft)
+    })
+    return saving
+  }
+
+  const changed = () => {
+    dirty = true
+    clearTimeout(timer)
+    timer = setTimeout(() => save(), saveAfter)
+  }
+
+  const showFiles = files => {
+    form.querySelector("[data-files]").replaceChildren(...files.map(f => {
+      const item = document.createElement("li")
+      item.className = "chip"
+      const key = Object.assign(document.createElement("input"), { type: "hidden", name: "keep", value: f.Key })
+      const name = Object.assign(document.createElement("span"), { textContent: f.Name })
+      const remove = Object.assign(document.createElement("button"), { type: "button", textContent: "×", className: "quiet", ariaLabel: word("remove", f.Name) })
+      remove.addEventListener("click", () => {
+        item.remove()
+        dirty = true
+        save()
+      })
+      item.append(key, name, remove)
+      return item
+    }))
+  }
+
+  const leave = to => {
+    done = true
+    clearTimeout(timer)
+    if (form.classList.contains("card-over")) {
+      writing = undefined
+      form.remove()
+      history.pushState(null, "", returnTo)
+    } else location.assign(to)
+  }
+
+  const send = async sure => {
+    await save()
+    sending = true
+    const data = fields(sure ? "send-anyway" : "send")
+    const button = form.querySelector('button[value="send"]')
+    button.disabled = true
+    const answer = await post("/compose", data)
+    button.disabled = sending = false
+    if (answer.ask) {
+      const anyway = Object.assign(document.createElement("button"), { type: "button", textContent: word("anyway") })
+      anyway.addEventListener("click", () => send(true))
+      say(answer.ask, anyway)
+      return anyway.focus()
+    }
+    if (answer.error) return say(answer.error)
+    const card = form.classList.contains("card-over")
+    if (!card) sessionStorage.setItem("toast", JSON.stringify(answer))
+    leave(answer.url ?? "/m/inbox")
+    if (card) toast(answer, back => back.url && go(back.url))
+  }
+
+  const discard = async () => {
+    await saving
+    done = true
+    const answer = await post("/compose", fields("discard"))
+    const card = form.classList.contains("card-over")
+    if (!card) sessionStorage.setItem("toast", JSON.stringify(answer))
+    leave("/m/inbox")
+    if (card) toast(answer, back => back.url && go(back.url))
+  }
+
+  form.addEventListener("input", event => event.target.type !== "file" && changed())
+  form.addEventListener("focusout", () => save())
+  form.addEventListener("submit", event => {
+    event.preventDefault()
+    const what = event.submitter?.value
+    if (what === "send") send(false)
+    else if (what === "discard") discard()
+    else if (what === "send-anyway") send(true)
+    else {
+      dirty = true
+      save()
+    }
+  })
+  form.addEventListener("keydown", event => {
+    // Enter confirms what an input method composes: then it must not send.
+    if (event.isComposing || event.keyCode === 229) return
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault()
+      send(false)
+    } else if (event.key === "Enter" && event.target.matches("input:not([type=file], [type=checkbox])")) {
+      event.preventDefault()
+    } else if (event.key === "Escape" && form.classList.contains("card-over")) {
+      event.preventDefault()
+      form.querySelector("a[data-close]").click()
+    }
+  })
+  form.addEventListener("click", event => {
+    if (!event.target.closest("a[data-close]")) return
+    event.preventDefault()
+    event.stopPropagation()
+    save().then(() => leave(form.dataset.close))
+  })
+  form.elements.file.addEventListener("change", () => {
+    const files = [...form.elements.file.files]
+    form.elements.file.value = ""
+    save(files)
+  })
+  form.addEventListener("change", event => {
+    if (event.target.name !== "drop") return
+    event.target.closest("li").remove()
+    dirty = true
+    save()
+  })
+  form.addEventListener("dragover", event => {
+    if (!event.dataTransfer.types.includes("Files")) return
+    event.preventDefault()
+    form.dataset.drop = word("drop-here")
+  })
+  form.addEventListener("dragleave", event => {
+    if (!form.contains(event.relatedTarget)) delete form.dataset.drop
+  })
+  form.addEventListener("drop", event => {
+    delete form.dataset.drop
+    if (!event.dataTransfer.files.length) return
+    event.preventDefault()
+    save([...event.dataTransfer.files])
+  })
+  form.addEventListener("paste", event => {
+    if (!event.clipboardData.files.length) return
+    event.preventDefault()
+    save([...event.clipboardData.files])
+  })
+  document.addEventListener("visibilitychange", () => document.hidden && save())
+  return { form, save }
+}
+
+const own = document.getElementById("composer")
+if (own) writing = write(own, location.href)
+
+// What a page of its own had to say when it was left.
+const left = sessionStorage.getItem("toast")
+if (left) {
+  sessionStorage.removeItem("toast")
+  toast(JSON.parse(left), back => back.url && go(back.url))
+}

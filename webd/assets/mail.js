@@ -1,0 +1,298 @@
+// The webmail: replaces panes of the page with those of another page, so that
+// the list keeps its place. Every address that it goes to is one that the
+// server also answers with a whole page.
+
+import { post, toast, word } from "./page.js"
+import { openComposer, closeComposer, isComposeURL } from "./compose.js"
+import "./keys.js"
+import { listen, showLive } from "./live.js"
+
+export const main = document.querySelector(".mail")
+export const list = () => document.getElementById("list")
+export const reader = () => document.getElementById("reader")
+export const rows = () => [...document.querySelectorAll("#rows > .row")]
+export const rowOf = key => document.querySelector(`.row[data-key="${CSS.escape(key)}"]`)
+export const isNarrow = () => matchMedia("(max-width: 700px)").matches
+
+// fetchPane asks for one pane of a page, as a fragment.
+export const fetchPane = async (url, pane) => {
+  const response = await fetch(url, { headers: { "X-Pane": pane } })
+  if (response.redirected && new URL(response.url).pathname === "/login") {
+    location.assign(response.url)
+    return new Promise(() => {})
+  }
+  const template = document.createElement("template")
+  template.innerHTML = await response.text()
+  return template.content
+}
+
+const place = fragment => {
+  for (const id of ["side", "list", "reader"]) {
+    const fresh = fragment.getElementById(id)
+    if (fresh) document.getElementById(id).replaceWith(fresh)
+  }
+}
+
+// stands reports whether the list on the page is the one beside url.
+const stands = url => {
+  const [, , box, uid] = url.pathname.split("/")
+  const q = url.searchParams.get("q") ?? ""
+  return list() && uid && url.pathname.startsWith("/m/") && (q ? list().dataset.query === q : !list().dataset.query && list().dataset.box === box)
+}
+
+// go shows another address. It is what a click on a link would do.
+export const go = async (to, { push = true, focus = false } = {}) => {
+  const url = new URL(to, location.href)
+  if (isComposeURL(url)) return openComposer(url, push)
+  if (!main || main.classList.contains("writing")) return location.assign(url)
+  closeComposer()
+  const keep = stands(url)
+  try {
+    place(await fetchPane(url, keep ? "reader" : "list"))
+  } catch {
+    return location.assign(url)
+  }
+  if (push) history.pushState(null, "", url)
+  arrived(focus)
+}
+
+// arrived makes the page agree with its address.
+const arrived = focus => {
+  const key = reader().dataset.key
+  main.classList.toggle("reading", Boolean(key))
+  for (const row of rows()) {
+    const here = key && (row.dataset.keys ?? row.dataset.key).split(" ").includes(key)
+    const link = row.querySelector("a")
+    if (here) {
+      link.setAttribute("aria-current", "true")
+      if (!row.dataset.keys) setFlag(row, "unread", false)
+    } else link.removeAttribute("aria-current")
+  }
+  document.title = (reader().dataset.title || list().getAttribute("aria-label")) + " · yubin"
+  document.querySelector("#side:popover-open")?.hidePopover()
+  showLive()
+  watchEnd()
+  count()
+  prepareReader()
+  if (key && (focus || isNarrow())) reader().querySelector("h1").focus({ preventScroll: true })
+}
+
+// refresh loads the list again, and keeps its place.
+export const refresh = async () => {
+  const url = list().dataset.query || list().dataset.still !== undefined ? location.href : "/m/" + list().dataset.box
+  const top = list().scrollTop
+  const chosen = new Set(selected())
+  const fragment = await fetchPane(url, "list")
+  fragment.getElementById("reader")?.remove()
+  place(fragment)
+  list().scrollTop = top
+  for (const row of rows()) row.querySelector("input").checked = chosen.has(row.dataset.keys ?? row.dataset.key)
+  arrived(false)
+}
+
+// What is selected, and the keys that an action is about.
+export const selected = () => rows().filter(r => r.querySelector("input").checked).map(r => r.dataset.keys ?? r.dataset.key)
+
+const count = () => {
+  const n = selected().length
+  const chosen = document.querySelector(".bulk .chosen")
+  if (chosen) chosen.textContent = n ? word("chosen", n) : ""
+  const all = document.querySelector("[data-all]")
+  if (all) {
+    all.checked = n > 0 && n === rows().length
+    all.indeterminate = n > 0 && !all.checked
+  }
+}
+
+export const setFlag = (row, flag, on) => {
+  row.classList.toggle(flag, on)
+  if (flag === "starred") {
+    const star = row.querySelector(".star")
+    star.setAttribute("aria-pressed", on)
+    star.value = (on ? "unstar " : "star ") + row.dataset.key
+  }
+  if (flag === "unread") {
+    const mark = row.querySelector(".who > .sr")
+    if (mark) mark.hidden = !on
+  }
+}
+
+const flags = { read: ["unread", false], unread: ["unread", true], star: ["starred", true], unstar: ["starred", false] }
+
+// act does one thing to some messages, and shows it at once.
+export const act = async (verb, keys, to = "") => {
+  const open = reader()?.dataset.key
+  const body = new URLSearchParams({ do: verb, to })
+  for (const key of keys) body.append("m", key)
+  const answer = await post("/act", body)
+  toast(answer, back => (back.url ? go(back.url) : refresh()))
+  if (answer.error) return refresh()
+  const all = keys.flatMap(k => k.split(" "))
+  const touched = rows().filter(r => (r.dataset.keys ?? r.dataset.key).split(" ").some(k => all.includes(k)))
+  if (flags[verb]) {
+    for (const row of touched) setFlag(row, ...flags[verb])
+    if (open && all.includes(open)) {
+      if (verb === "unread") return go(backURL())
+      place(await fetchPane(location.href, "reader"))
+      prepareReader()
+    }
+    return count()
+  }
+  // Where reading goes on when what is open has gone.
+  const there = rows()
+  const at = there.findIndex(r => touched.includes(r))
+  const next = there.slice(at).find(r => !touched.includes(r)) ?? there.slice(0, Math.max(at, 0)).findLast(r => !touched.includes(r))
+  const focused = document.activeElement === document.body || touched.some(r => r.contains(document.activeElement))
+  for (const row of touched) row.remove()
+  count()
+  if (open && all.includes(open)) {
+    if (next && !isNarrow()) await go(next.querySelector("a").href, { push: true })
+    else await go(backURL())
+  }
+  if (focused) next?.querySelector("a").focus({ preventScroll: true })
+  if (!rows().length) refresh()
+}
+
+export const backURL = () => reader()?.querySelector("[data-back]")?.href ?? "/m/" + (list()?.dataset.box || "inbox")
+
+document.addEventListener("submit", event => {
+  const { target, submitter } = event
+  if (!["act", "one", "stay"].includes(target.id) || !main) return
+  event.preventDefault()
+  const path = submitter.getAttribute("formaction")
+  if (path) return post(path, new URLSearchParams(new FormData(target))).then(toast)
+  const [verb, key] = submitter.value.split(" ")
+  const keys = key ? [submitter.value.slice(verb.length + 1)] : new FormData(target).getAll("m")
+  submitter.closest("[popover]")?.hidePopover()
+  if (keys.length) act(verb, keys, new FormData(target).get("to") ?? "")
+})
+
+document.addEventListener("change", event => {
+  if (event.target.matches("[data-all]")) {
+    for (const row of rows()) row.querySelector("input").checked = event.target.checked
+  }
+  if (event.target.matches('.row > input, [data-all]')) count()
+})
+
+// Links within the webmail.
+document.addEventListener("click", event => {
+  const link = event.target.closest("a")
+  if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+  if (link.matches(".row > a, .folders a, [data-open], [data-view], [data-back], [data-compose], .sidetabs a.none, .text a[href^='/compose']")) {
+    event.preventDefault()
+    go(link.href)
+  }
+})
+
+// Checking several in a row: Shift extends from the last one.
+let lastChecked
+document.addEventListener("click", event => {
+  const box = event.target.closest(".row > input")
+  if (!box) return
+  const all = rows().map(r => r.querySelector("input"))
+  if (event.shiftKey && all.includes(lastChecked)) {
+    const [a, b] = [all.indexOf(lastChecked), all.indexOf(box)].sort((x, y) => x - y)
+    for (const other of all.slice(a, b + 1)) other.checked = box.checked
+    count()
+  }
+  lastChecked = box
+})
+
+addEventListener("popstate", () => go(location.href, { push: false }))
+
+// The next page is fetched before the reader comes to the end.
+const end = new IntersectionObserver(entries => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue
+    end.unobserve(entry.target)
+    const more = entry.target
+    fetchPane(more.querySelector("a").href, "rows").then(fragment => {
+      more.replaceWith(fragment)
+      watchEnd()
+    })
+  }
+}, { rootMargin: "600px" })
+const watchEnd = () => {
+  const more = document.querySelector("#rows > .more")
+  if (more) end.observe(more)
+}
+
+// Dragging to a folder.
+document.addEventListener("dragstart", event => {
+  const row = event.target.closest?.(".row")
+  if (row) {
+    const chosen = selected()
+    const own = row.dataset.keys ?? row.dataset.key
+    event.dataTransfer.setData("text/x-yubin", (chosen.includes(own) ? chosen : [own]).join(" "))
+    event.dataTransfer.effectAllowed = "copyMove"
+  }
+  const file = event.target.closest?.(".files a")
+  if (file) event.dataTransfer.setData("DownloadURL", `${file.dataset.type}:${file.download}:${file.href}`)
+})
+const target = event => event.dataTransfer?.types.includes("text/x-yubin") && event.target.closest?.(".folders a")
+document.addEventListener("dragover", event => {
+  const folder = target(event)
+  for (const other of document.querySelectorAll(".folders .over")) if (other !== folder) other.classList.remove("over")
+  if (!folder) return
+  event.preventDefault()
+  event.dataTransfer.dropEffect = "move"
+  folder.classList.add("over")
+})
+document.addEventListener("drop", event => {
+  const folder = target(event)
+  if (!folder) return
+  event.preventDefault()
+  folder.classList.remove("over")
+  act("move", [event.dataTransfer.getData("text/x-yubin")], decodeURIComponent(folder.dataset.folder))
+})
+
+// The divider between list and reader.
+const divider = document.getElementById("divider")
+const width = px => {
+  const w = Math.round(Math.min(Math.max(px, 260), innerWidth * 0.6))
+  document.documentElement.style.setProperty("--list", w + "px")
+  localStorage.setItem("list", w)
+  divider.setAttribute("aria-valuenow", w)
+}
+if (divider) {
+  divider.ariaValueMin = 260
+  if (localStorage.getItem("list")) width(Number(localStorage.getItem("list")))
+  divider.addEventListener("pointerdown", event => {
+    divider.setPointerCapture(event.pointerId)
+    main.classList.add("sizing")
+    const left = list().getBoundingClientRect().left
+    const move = e => width(e.clientX - left)
+    divider.addEventListener("pointermove", move)
+    divider.addEventListener("lostpointercapture", () => {
+      divider.removeEventListener("pointermove", move)
+      main.classList.remove("sizing")
+    }, { once: true })
+  })
+  divider.addEventListener("keydown", event => {
+    const step = { ArrowLeft: -20, ArrowRight: 20 }[event.key]
+    if (!step) return
+    event.preventDefault()
+    width(list().offsetWidth + step)
+  })
+}
+
+// HTML mail stays on a light sheet; whoever wants can darken it.
+const prepareReader = () => {
+  const button = document.querySelector("[data-darken]")
+  if (!button) return
+  button.hidden = false
+  button.addEventListener("click", () => {
+    const dark = reader().classList.toggle("darkened")
+    button.setAttribute("aria-pressed", dark)
+  })
+}
+
+if (main && list()) {
+  watchEnd()
+  count()
+  prepareReader()
+  listen()
+}
+for (const button of document.querySelectorAll("#toasts button[name=undo]")) {
+  button.dataset.undo = button.value
+}

@@ -1,0 +1,97 @@
+// What all pages share: words, requests, notices, theme and time zone.
+
+const words = JSON.parse(document.getElementById("words").textContent)
+
+// word is a text of the catalogue whose key begins with "js.".
+export const word = (key, ...args) => args.reduce((text, a) => text.replace(/%[sd]/, a), words[key] ?? key)
+
+export const token = () => document.querySelector('meta[name="token"]').content
+
+export const cookie = (name, value) => {
+  document.cookie = `${name}=${encodeURIComponent(value)}; path=/; max-age=34560000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`
+}
+
+// post sends a form and returns what the server says as JSON. Every answer
+// has error, or what was asked for.
+export const post = async (url, body, options = {}) => {
+  try {
+    const response = await fetch(url, { method: "POST", body, headers: { Accept: "application/json", "X-Token": token() }, ...options })
+    if (response.status === 401) location.assign("/login?next=" + encodeURIComponent(location.pathname + location.search))
+    return await response.json()
+  } catch {
+    return { error: word("failed") }
+  }
+}
+
+// toast shows a notice; undone is called with what the server says when the
+// action has been taken back.
+export const toast = (notice, undone) => {
+  const box = document.createElement("div")
+  box.className = notice.bad || notice.error ? "toast bad" : "toast"
+  const text = document.createElement("span")
+  text.textContent = notice.text ?? notice.error
+  box.append(text)
+  if (notice.undo) {
+    const button = document.createElement("button")
+    button.dataset.undo = notice.undo
+    button.append(word("undo") + " ")
+    button.append(Object.assign(document.createElement("kbd"), { textContent: "z" }))
+    button.addEventListener("click", async () => {
+      box.remove()
+      const answer = await post("/undo", new URLSearchParams({ undo: notice.undo }))
+      toast(answer)
+      undone?.(answer)
+    })
+    box.append(button)
+  }
+  const toasts = document.getElementById("toasts")
+  toasts.append(box)
+  while (toasts.children.length > 3) toasts.firstElementChild.remove()
+  setTimeout(() => box.remove(), notice.undo ? 10_000 : 6_000)
+}
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+if (zone && !document.cookie.includes(`zone=${encodeURIComponent(zone)}`)) {
+  cookie("zone", zone)
+}
+
+document.addEventListener("click", event => {
+  const theme = event.target.closest("[data-theme-switch]")
+  if (theme) {
+    // The theme changes in place; the link does the same without us.
+    event.preventDefault()
+    setTheme(new URL(theme.href).searchParams.get("theme"))
+  }
+  const keep = event.target.closest("[data-keep]")
+  if (keep) {
+    // Another language is another page, which begins where this one was.
+    const at = {}
+    for (const pane of document.querySelectorAll("#list, #reader, #content")) at[pane.id] = pane.scrollTop
+    sessionStorage.setItem("scroll", JSON.stringify(at))
+  }
+  const copy = event.target.closest("[data-copy]")
+  if (copy) {
+    navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent).then(() => toast({ text: word("copied") }))
+  }
+})
+
+for (const [id, top] of Object.entries(JSON.parse(sessionStorage.getItem("scroll") ?? "{}"))) {
+  const pane = document.getElementById(id)
+  if (pane) pane.scrollTop = top
+}
+sessionStorage.removeItem("scroll")
+for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false
+
+const setTheme = theme => {
+  cookie("theme", theme)
+  if (theme === "system") delete document.documentElement.dataset.theme
+  else document.documentElement.dataset.theme = theme
+  const next = { system: "light", light: "dark", dark: "system" }[theme]
+  for (const link of document.querySelectorAll("[data-theme-switch]")) {
+    const url = new URL(link.href)
+    url.searchParams.set("theme", next)
+    link.href = url
+    link.title = word("theme", word(theme))
+    link.ariaLabel = link.title
+  }
+}

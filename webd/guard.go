@@ -1,0 +1,90 @@
+package webd
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// pagePolicy is what our own pages may do: nothing inline, nothing from
+// elsewhere. Mail is shown in frames, which have a policy of their own.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
+	"connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guard is what every request passes first.
+func (s *Server) guard(next http.Handler) http.Handler {
+	origin := http.NewCrossOriginProtection() // Sec-Fetch-Site, or Origin against Host
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
+		h.Set("X-DNS-Prefetch-Control", "off")
+		h.Set("Cache-Control", "no-store")
+		if !s.isOurs(r.Host) {
+			// Another name that leads here is DNS rebinding, or a setting that is missing.
+			v := s.visit(w, r)
+			v.session = nil
+			v.finish(errHost)
+			return
+		}
+		if err := origin.Check(r); err != nil {
+			v := s.visit(w, r)
+			v.finish(errOrigin)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isOurs reports whether a Host field names us. An address always does: what
+// a page at our own address says was sent by us.
+func (s *Server) isOurs(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	same := func(n string) bool { return strings.EqualFold(n, name) }
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || same(s.Hostname) || slices.ContainsFunc(s.Hosts, same)
+}
+
+// uploadTime is how long the body of a request may take.
+const uploadTime = 5 * time.Minute
+
+// readForm reads the fields and files of a request.
+func (v *visit) readForm(limit int64) error {
+	_ = http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(uploadTime)) // not every writer can, tests' for one
+	v.Body = http.MaxBytesReader(v.w, v.Body, limit)
+	err := v.ParseMultipartForm(2 << 20)
+	if errors.Is(err, http.ErrNotMultipart) {
+		err = nil // ParseMultipartForm has read the fields already
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return errUpload
+	}
+	if err != nil {
+		return errForm
+	}
+	return nil
+}
+
+// token is the proof that a request was made by a page of ours.
+func (v *visit) token() string {
+	if t := v.Header.Get("X-Token"); t != "" {
+		return t
+	}
+	return v.PostFormValue("token")
+}

@@ -1,0 +1,408 @@
+package webd
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/yubin-mail/yubin/internal/auth"
+	"github.com/yubin-mail/yubin/internal/mailtest"
+	"github.com/yubin-mail/yubin/lab"
+)
+
+// labSite is a whole system with its pages, for tests of the lab and of the
+// wire log.
+type labSite struct {
+	t      testing.TB
+	system *mailtest.System
+	server *Server
+	base   string
+}
+
+func newLabSite(t testing.TB, change func(*Config)) *labSite {
+	t.Helper()
+	system := mailtest.Start(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limiter := auth.NewLimiter(auth.LimiterConfig{FailuresPerAddress: -1, FailuresPerAccount: -1, UnknownRecipients: -1, Pause: -1})
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	c := Config{
+		Hostname: "mail.example.test", Store: system.Store, Auth: auth.New(system.Store, limiter, log), Log: log, Demo: true, UndoSend: -1,
+		Lab: &lab.Server{SMTP: system.SMTP, Submission: system.Submission, POP3: system.POP3, IMAP: system.IMAP, Web: l.Addr().String()},
+	}
+	if change != nil {
+		change(&c)
+	}
+	site := &labSite{t: t, system: system, server: New(c), base: "http://" + l.Addr().String()}
+	served := make(chan error, 1)
+	go func() { served <- site.server.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := site.server.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		<-served
+	})
+	system.AddUser(t, "alice@example.test", "secret")
+	system.AddUser(t, "bob@example.test", "secret")
+	return site
+}
+
+// labVisitor is a browser without JavaScript.
+type labVisitor struct {
+	*http.Client
+	site  *labSite
+	token string
+}
+
+func (s *labSite) login(address string) *labVisitor {
+	s.t.Helper()
+	jar, _ := cookiejar.New(nil)
+	v := &labVisitor{Client: &http.Client{Jar: jar, Timeout: time.Minute}, site: s}
+	page := v.get("/login")
+	proof := regexp.MustCompile(`name="proof" value="([^"]+)"`).FindStringSubmatch(page)
+	v.post("/login", url.Values{"proof": {proof[1]}, "next": {"/lab"}, "address": {address}, "password": {"secret"}})
+	if v.token == "" {
+		s.t.Fatal("no login")
+	}
+	return v
+}
+
+var metaToken = regexp.MustCompile(`<meta name="token" content="([^"]+)">`)
+
+func (v *labVisitor) read(resp *http.Response, err error) (int, string) {
+	v.site.t.Helper()
+	if err != nil {
+		v.site.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		v.site.t.Fatal(err)
+	}
+	if m := metaToken.FindSubmatch(b); m != nil {
+		v.token = string(m[1])
+	}
+	return resp.StatusCode, string(b)
+}
+
+func (v *labVisitor) get(path string) string {
+	v.site.t.Helper()
+	status, page := v.read(v.Client.Get(v.site.base + path))
+	if status != http.StatusOK {
+		v.site.t.Fatalf("GET %s: %d\n%s", path, status, page)
+	}
+	return page
+}
+
+func (v *labVisitor) status(path string) int {
+	v.site.t.Helper()
+	status, _ := v.read(v.Client.Get(v.site.base + path))
+	return status
+}
+
+func (v *labVisitor) post(path string, fields url.Values) (int, string) {
+	v.site.t.Helper()
+	if v.token != "" && !fields.Has("token") {
+		fields.Set("token", v.token)
+	}
+	r, _ := http.NewRequest(http.MethodPost, v.site.base+path, strings.NewReader(fields.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	return v.read(v.Do(r))
+}
+
+// users counts the accounts that a lab has made.
+func (s *labSite) users() (n int) {
+	s.t.Helper()
+	users, err := s.system.Store.Users(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, u := range users {
+		if u.Name == labName {
+			n++
+		}
+	}
+	return n
+}
+
+func TestEveryScenarioPlaysToItsEndWithoutARedCell(t *testing.T) {
+	others := goleak.IgnoreCurrent() // a browser of other tests
+	t.Cleanup(func() { goleak.VerifyNone(t, others) })
+	site := newLabSite(t, nil)
+	for _, lang := range []string{"en", "ja"} {
+		t.Run(lang, func(t *testing.T) {
+			v := site.login("alice@example.test")
+			v.get("/lab?lang=" + lang)
+			for _, sc := range lab.Scenarios {
+				path := "/lab/" + sc.ID
+				for step := range sc.Steps {
+					status, page := v.post(path, url.Values{"do": {"next"}, "from": {fmt.Sprint(step)}})
+					if status != http.StatusOK {
+						t.Fatalf("%s, step %d: %d\n%s", sc.ID, step+1, status, page)
+					}
+					if want := sc.Steps[step].Text.In(lab.Lang(lang)); !strings.Contains(unescape(page), want) {
+						t.Errorf("%s, step %d: the page does not say %q", sc.ID, step+1, want)
+					}
+					if strings.Contains(page, "✖") {
+						t.Errorf("%s, step %d: a result contradicts its lesson:\n%s", sc.ID, step+1, around(page, "✖"))
+					}
+				}
+				for _, file := range []string{"report.md", "report.csv", "report.json", "c1.txt"} {
+					if body := v.get(path + "/" + file); len(body) < 100 {
+						t.Errorf("%s/%s is %q", sc.ID, file, body)
+					}
+				}
+			}
+			page := v.get("/lab")
+			if unmeasured := lab.Unmeasured(lab.Lang(lang)); strings.Contains(page, unmeasured) {
+				t.Errorf("the table has cells that say %q", unmeasured)
+			}
+			if strings.Contains(page, "✖") {
+				t.Error("the table has a red cell")
+			}
+		})
+	}
+}
+
+func unescape(page string) string {
+	return strings.NewReplacer("&#34;", `"`, "&#39;", "'", "&amp;", "&", "&lt;", "<", "&gt;", ">", "&#43;", "+").Replace(page)
+}
+
+func around(page, what string) string {
+	i := strings.Index(page, what)
+	return page[max(0, i-600):min(len(page), i+100)]
+}
+
+func TestNothingIsMeasuredBeforeItIsPlayed(t *testing.T) {
+	site := newLabSite(t, nil)
+	v := site.login("alice@example.test")
+	page := v.get("/lab/read-sync?step=3")
+	if n := strings.Count(page, "not measured"); n != len(lab.Axes())*len(lab.Columns) {
+		t.Errorf("%d cells are not measured", n)
+	}
+	if site.users() != 0 {
+		t.Error("looking at the page has made accounts")
+	}
+	if !strings.Contains(page, `value="to 3"`) {
+		t.Error("the page does not offer to play up to step 3")
+	}
+}
+
+func TestStepsGoForthAndBackByPlayingAgain(t *testing.T) {
+	site := newLabSite(t, nil)
+	v := site.login("alice@example.test")
+	path := "/lab/mixed"
+	played := func(page string) string {
+		return regexp.MustCompile(`data-played="(\d)"`).FindStringSubmatch(page)[1]
+	}
+	if _, page := v.post(path, url.Values{"do": {"to 3"}}); played(page) != "3" {
+		t.Errorf("to step 3: %s", played(page))
+	}
+	accounts := site.users()
+	if _, page := v.post(path, url.Values{"do": {"back"}}); played(page) != "2" {
+		t.Errorf("back: %s", played(page))
+	}
+	if site.users() != accounts {
+		t.Errorf("%d accounts after going back, %d before", site.users(), accounts)
+	}
+	if _, page := v.post(path, url.Values{"do": {"next"}, "from": {"1"}}); played(page) != "2" {
+		t.Errorf("a page that is behind has played on to %s", played(page))
+	}
+	if _, page := v.post(path, url.Values{"do": {"again"}}); played(page) != "0" {
+		t.Errorf("again: %s", played(page))
+	}
+	v.post(path, url.Values{"do": {"stop"}})
+	if n := site.users(); n != 0 {
+		t.Errorf("%d accounts are left after the run", n)
+	}
+	// What was measured can still be read.
+	if page := v.get(path); !strings.Contains(page, "its accounts are gone") {
+		t.Error("the page does not say that the run is over")
+	}
+}
+
+func TestGuessesAreRevealed(t *testing.T) {
+	site := newLabSite(t, nil)
+	v := site.login("alice@example.test")
+	v.post("/lab/pop3-delete", url.Values{"do": {"to 2"}})
+	page := v.get("/lab/pop3-delete")
+	if !strings.Contains(page, `name="guess.2.pop3-delete"`) {
+		t.Fatal("nothing to guess")
+	}
+	if _, page = v.post("/lab/pop3-delete", url.Values{"do": {"next"}, "from": {"2"}, "guess.2.pop3-delete": {"2"}}); !strings.Contains(page, "your guess: 2 of 2") || !strings.Contains(page, "it is not") {
+		t.Errorf("a wrong guess is not told: %s", around(page, "facts"))
+	}
+}
+
+func TestRunsAreBounded(t *testing.T) {
+	site := newLabSite(t, nil)
+	play := url.Values{"do": {"to 1"}}
+	var all []*labVisitor
+	for range labsAtOnce {
+		v := site.login("alice@example.test")
+		if status, _ := v.post("/lab/pop3-keep", url.Values{"do": play["do"]}); status != http.StatusOK {
+			t.Fatalf("%d", status)
+		}
+		all = append(all, v)
+	}
+	late := site.login("bob@example.test")
+	if status, _ := late.post("/lab/pop3-keep", url.Values{"do": play["do"]}); status != http.StatusServiceUnavailable {
+		t.Errorf("one run more than there may be: %d", status)
+	}
+	// Another run of the same visitor takes the place of their first.
+	if status, _ := all[0].post("/lab/mixed", url.Values{"do": play["do"]}); status != http.StatusOK {
+		t.Errorf("another scenario: %d", status)
+	}
+	all[1].post("/lab/pop3-keep", url.Values{"do": {"stop"}})
+	if status, _ := late.post("/lab/pop3-keep", url.Values{"do": play["do"]}); status != http.StatusOK {
+		t.Errorf("after one has ended: %d", status)
+	}
+}
+
+func TestTheLabIsForThoseWhoAreLoggedIn(t *testing.T) {
+	site := newLabSite(t, func(c *Config) { c.Demo = false })
+	stranger := &labVisitor{Client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, site: site}
+	for _, path := range []string{"/lab", "/lab/read-sync", "/lab/read-sync/report.md"} {
+		if status := stranger.status(path); status != http.StatusSeeOther {
+			t.Errorf("GET %s: %d", path, status)
+		}
+	}
+	for _, path := range []string{"/lab", "/lab/read-sync"} {
+		if status, _ := stranger.post(path, url.Values{"do": {"next"}}); status != http.StatusSeeOther {
+			t.Errorf("POST %s: %d", path, status)
+		}
+	}
+	v := site.login("alice@example.test")
+	if status, _ := v.post("/lab/read-sync", url.Values{"do": {"next"}, "token": {"forged"}}); status != http.StatusForbidden {
+		t.Errorf("without the token: %d", status)
+	}
+	if site.users() != 0 {
+		t.Error("accounts were made")
+	}
+	v.post("/lab/read-sync", url.Values{"do": {"next"}})
+	other := site.login("bob@example.test")
+	if status := other.status("/lab/read-sync/report.md"); status != http.StatusNotFound {
+		t.Errorf("another's report: %d", status)
+	}
+	for _, path := range []string{"/lab/nonsense", "/lab/read-sync/report.exe", "/lab/read-sync/c999.txt", "/lab/read-sync/c0.txt"} {
+		if status := v.status(path); status != http.StatusNotFound {
+			t.Errorf("GET %s: %d", path, status)
+		}
+	}
+	if status, _ := v.post("/lab/read-sync", url.Values{"do": {"to 99"}}); status != http.StatusBadRequest {
+		t.Errorf("a step that there is not: %d", status)
+	}
+}
+
+func TestABrowserIsToldOfEveryStep(t *testing.T) {
+	site := newLabSite(t, nil)
+	v := site.login("alice@example.test")
+	v.post("/lab/pop3-delete", url.Values{"do": {"again"}})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	listen := func(last string) (next func() (id, data string)) {
+		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, site.base+"/lab/pop3-delete/events", nil)
+		r.Header.Set("Accept", "text/event-stream")
+		r.Header.Set("Last-Event-ID", last)
+		resp, err := v.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		lines := bufio.NewScanner(resp.Body)
+		return func() (id, data string) {
+			for lines.Scan() {
+				line := lines.Text()
+				if rest, ok := strings.CutPrefix(line, "id: "); ok {
+					id = rest
+				}
+				if rest, ok := strings.CutPrefix(line, "data: "); ok {
+					return id, rest
+				}
+			}
+			t.Fatal("the stream has ended")
+			return "", ""
+		}
+	}
+	next := listen("")
+	if _, data := next(); data != `{"played":0,"live":true}` {
+		t.Errorf("at first: %s", data)
+	}
+	v.post("/lab/pop3-delete", url.Values{"do": {"next"}, "from": {"0"}})
+	id, data := next()
+	for data != `{"played":1,"live":true}` {
+		id, data = next()
+	}
+	v.post("/lab/pop3-delete", url.Values{"do": {"stop"}})
+	for data != `{"played":1,"live":false}` {
+		id, data = next()
+	}
+	// Who comes back and has seen all hears nothing but what is new.
+	again := listen(id)
+	v.post("/lab/pop3-delete", url.Values{"do": {"again"}})
+	if other, _ := again(); other == id {
+		t.Errorf("%s was told twice", id)
+	}
+}
+
+func TestFreePlayInTheBrowser(t *testing.T) {
+	site := newLabSite(t, nil)
+	v := site.login("alice@example.test")
+	do := func(do string, more ...string) string {
+		t.Helper()
+		fields := url.Values{"do": {do}}
+		for i := 0; i+1 < len(more); i += 2 {
+			fields.Set(more[i], more[i+1])
+		}
+		status, page := v.post("/lab/free", fields)
+		if status != http.StatusOK {
+			t.Fatalf("%s: %d", do, status)
+		}
+		return page
+	}
+	do("again")
+	do("deliver")
+	for _, way := range []string{"pop3-delete", "pop3-keep", "imap", "web"} {
+		page := do("act " + way + " pc fetch")
+		if !strings.Contains(page, `<option value="f1">`) {
+			t.Errorf("%s: the PC does not show the mail", way)
+		}
+	}
+	do("act imap pc open", "mail.imap.pc", "f1")
+	do("act web pc open", "mail.web.pc", "f1")
+	do("act imap pc reply", "mail.imap.pc", "f1")
+	do("act imap pc move", "mail.imap.pc", "f1")
+	do("act web pc delete", "mail.web.pc", "f1")
+	do("act imap phone lose")
+	do("connect", "proto", "pop3", "column", "pop3-keep")
+	do("type", "line", "USER {user}")
+	do("type", "line", "PASS {password}")
+	if page := do("type", "line", "STAT"); !strings.Contains(page, "1 ") || !strings.Contains(page, "PASS ••••") {
+		t.Error("the console does not show the conversation")
+	}
+	for line, want := range map[string]int{"USER bob@example.test": http.StatusUnprocessableEntity, "AUTH PLAIN x": http.StatusUnprocessableEntity} {
+		if status, _ := v.post("/lab/free", url.Values{"do": {"type"}, "line": {line}}); status != want {
+			t.Errorf("%q: %d", line, status)
+		}
+	}
+	if status, _ := v.post("/lab/free", url.Values{"do": {"connect"}, "proto": {"http://169.254.169.254"}, "column": {"imap"}}); status != http.StatusBadRequest {
+		t.Errorf("an address from the request: %d", status)
+	}
+}

@@ -1,0 +1,134 @@
+package webd
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+func (s *Server) loginRoutes(m *routes) {
+	m.open("GET /login", s.showLogin)
+	m.open("POST /login", s.login)
+	m.write("POST /logout", smallForm, s.logout)
+	m.user("GET /settings", s.showSettings)
+	m.write("POST /sessions/end", smallForm, s.endSessions)
+}
+
+// loginCookie carries the proof that a login form is ours: there is no session
+// yet whose token it could have.
+const loginCookie = "login"
+
+// loginForm is what the page of the login shows.
+type loginForm struct {
+	Proof, Next, Address, Error string
+	Accounts                    []DemoAccount
+}
+
+// askLogin sends a stranger to log in, and then back here.
+func (v *visit) askLogin() error {
+	if v.wantsJSON() || v.Header.Get("Accept") == "text/event-stream" {
+		return &problem{http.StatusUnauthorized, "error.logged-out"}
+	}
+	next := "/m/inbox"
+	if v.Method == http.MethodGet {
+		next = v.URL.RequestURI()
+	}
+	return v.redirect("/login?" + url.Values{"next": {next}}.Encode())
+}
+
+func (s *Server) showLogin(v *visit) error {
+	next := ours(v.URL.Query().Get("next"))
+	if v.session != nil {
+		return v.redirect(next)
+	}
+	return v.showLogin(loginForm{Next: next})
+}
+
+func (v *visit) showLogin(f loginForm) error {
+	f.Proof = rand.Text()
+	c := v.cookie(loginCookie, f.Proof, time.Hour)
+	c.HttpOnly, c.SameSite = true, http.SameSiteStrictMode
+	http.SetCookie(v.w, c)
+	if v.s.Demo {
+		f.Accounts = v.s.DemoAccounts
+	}
+	return v.render("login", v.T("title.login"), f)
+}
+
+func (s *Server) login(v *visit) error {
+	if err := v.readForm(smallForm); err != nil {
+		return err
+	}
+	f := loginForm{Next: ours(v.PostFormValue("next")), Address: v.PostFormValue("address")}
+	proof, err := v.Cookie(loginCookie)
+	if err != nil || subtle.ConstantTimeCompare([]byte(proof.Value), []byte(v.PostFormValue("proof"))) != 1 || proof.Value == "" {
+		v.status, f.Error = http.StatusForbidden, v.T("error.cookie")
+		return v.showLogin(f)
+	}
+	user, err := s.Auth.Login(v.Context(), v.remote(), "web", f.Address, v.PostFormValue("password"))
+	var generation int64
+	if err == nil {
+		generation, err = s.Store.Generation(v.Context(), user.ID)
+	}
+	if err != nil {
+		p, known := replyTo(err)
+		if !known {
+			v.log().Error("failed", "doing", "login", "err", err)
+		}
+		v.status, f.Error = p.status, v.T(p.key)
+		return v.showLogin(f)
+	}
+	// A new secret at each login: one that was planted before is worth nothing.
+	v.endSession()
+	v.setSession(s.sessions.begin(user.ID, generation, v.Request))
+	return v.redirect(f.Next)
+}
+
+func (s *Server) logout(v *visit) error {
+	v.endSession()
+	v.setSession("")
+	v.w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	return v.redirect("/login")
+}
+
+func (v *visit) endSession() {
+	if v.session != nil {
+		v.s.sessions.end(func(s *session) bool { return s == v.session })
+	}
+}
+
+// sessionRow is a login as the settings show it.
+type sessionRow struct {
+	ID, Agent, Remote string
+	Created, Seen     time.Time
+	Current           bool
+}
+
+// settingsPage is what the settings show.
+type settingsPage struct {
+	Sessions []sessionRow
+	Senders  []string // whose images are always shown
+}
+
+func (s *Server) showSettings(v *visit) error {
+	var p settingsPage
+	for _, o := range s.sessions.of(v.user.ID) {
+		p.Sessions = append(p.Sessions, sessionRow{o.id, o.agent, o.remote, o.created, o.lastSeen(), o == v.session})
+	}
+	var err error
+	if p.Senders, err = s.Store.Preferences(v.Context(), v.user.ID, imagesPreference); err != nil {
+		return err
+	}
+	return v.render("settings", v.T("title.settings"), p)
+}
+
+// endSessions ends one login, or all others.
+func (s *Server) endSessions(v *visit) error {
+	id := v.PostFormValue("session")
+	s.sessions.end(func(o *session) bool {
+		return o.user == v.user.ID && (o.id == id || id == "others" && o != v.session)
+	})
+	return v.redirect("/settings")
+}

@@ -1,0 +1,482 @@
+package webd
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/yubin-mail/yubin/internal/auth"
+	"github.com/yubin-mail/yubin/store"
+)
+
+// mailSite is a webmail with Alice and Bob, whose passwords are their names.
+type mailSite struct {
+	testing.TB
+	*Server
+	URL        string
+	alice, bob store.User
+	now        time.Time
+}
+
+func newMailSite(t testing.TB, change func(*Config)) *mailSite {
+	t.Helper()
+	goleakAfter(t)
+	site := &mailSite{TB: t, now: time.Date(2026, 11, 23, 6, 30, 0, 0, time.UTC)}
+	clock := func() time.Time { return site.now }
+	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Iterations: 4096, Now: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	for name, into := range map[string]*store.User{"alice": &site.alice, "bob": &site.bob} {
+		*into, err = db.CreateUser(t.Context(), store.NewUser{Address: name + "@yubin.test", Name: strings.ToUpper(name[:1]) + name[1:], Password: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := Config{Hostname: "mail.yubin.test", Store: db, Now: clock, UndoSend: -1, Auth: auth.New(db, auth.NewLimiter(auth.LimiterConfig{Pause: -1}), nil)}
+	if change != nil {
+		change(&c)
+	}
+	site.Server = New(c)
+	h := httptest.NewServer(site.Handler())
+	t.Cleanup(func() {
+		site.Shutdown(t.Context())
+		h.CloseClientConnections()
+		h.Close()
+	})
+	site.URL = h.URL
+	return site
+}
+
+func goleakAfter(t testing.TB) {
+	if t, ok := t.(*testing.T); ok {
+		ignore := goleak.IgnoreCurrent()
+		t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
+	}
+}
+
+// deliver gives a user a message, with LF for line ends.
+func (s *mailSite) deliver(to store.User, text string) store.UID {
+	s.Helper()
+	acc, err := s.Store.Accept(s.Context(), store.Delivery{
+		Sender: "someone@example.jp", Recipients: []store.Recipient{{User: to.ID}},
+		Body: store.Bytes(strings.ReplaceAll(text, "\n", "\r\n")),
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return acc.Delivered[0].UID
+}
+
+func plainMail(from, subject, text string) string {
+	return "From: " + from + "\nTo: alice@yubin.test\nSubject: " + subject + "\nMessage-ID: <" + strings.ReplaceAll(subject, " ", "-") + "@example.jp>\nDate: Mon, 23 Nov 2026 15:00:00 +0900\n\n" + text + "\n"
+}
+
+// box reads one of a user's mailboxes: subjects by UID.
+func (s *mailSite) box(u store.User, name string) []store.Listed {
+	s.Helper()
+	m, err := s.Store.Mailbox(s.Context(), u.ID, name)
+	if err != nil {
+		s.Fatal(err)
+	}
+	all, err := s.Store.Latest(s.Context(), m.ID, 0, 1000)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return all
+}
+
+func (s *mailSite) subjects(u store.User, name string) []string {
+	var all []string
+	for _, m := range s.box(u, name) {
+		all = append(all, m.Envelope.Subject)
+	}
+	return all
+}
+
+// raw reads a message back.
+func (s *mailSite) raw(m store.Listed) string {
+	s.Helper()
+	b, err := s.Store.ReadBody(s.Context(), m.Blob, 1<<20)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return string(b)
+}
+
+// surfer is a browser without JavaScript.
+type surfer struct {
+	*mailSite
+	http.Client
+	token string
+	head  http.Header // sent with each request
+}
+
+func (s *mailSite) surfer() *surfer {
+	jar, _ := cookiejar.New(nil)
+	return &surfer{mailSite: s, Client: http.Client{Jar: jar}, head: http.Header{}}
+}
+
+var (
+	proofField = regexp.MustCompile(`name="proof" value="([^"]+)"`)
+	tokenField = regexp.MustCompile(`name="token" content="([^"]*)"`)
+)
+
+// login logs in as somebody whose password is their name.
+func (s *mailSite) login(name string) *surfer {
+	s.Helper()
+	v := s.surfer()
+	v.loginAs(name, name)
+	if v.token == "" {
+		s.Fatalf("%s is not logged in", name)
+	}
+	return v
+}
+
+func (v *surfer) loginAs(name, password string) (status int) {
+	v.Helper()
+	page := v.get("/login")
+	proof := proofField.FindStringSubmatch(page)
+	if proof == nil {
+		v.Fatal("the login page has no form")
+	}
+	status, body := v.do(http.MethodPost, "/login", url.Values{"proof": {proof[1]}, "address": {name + "@yubin.test"}, "password": {password}})
+	if m := tokenField.FindStringSubmatch(body); m != nil {
+		v.token = m[1]
+	}
+	return status
+}
+
+// do sends a request, follows redirects, and returns the last answer.
+func (v *surfer) do(method, path string, fields url.Values) (int, string) {
+	v.Helper()
+	r, err := http.NewRequestWithContext(v.Context(), method, v.URL+path, strings.NewReader(fields.Encode()))
+	if err != nil {
+		v.Fatal(err)
+	}
+	if fields != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return v.send(r)
+}
+
+func (v *surfer) send(r *http.Request) (int, string) {
+	v.Helper()
+	for name := range v.head {
+		r.Header.Set(name, v.head.Get(name))
+	}
+	resp, err := v.Do(r)
+	if err != nil {
+		v.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		v.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func (v *surfer) get(path string) string {
+	v.Helper()
+	status, body := v.do(http.MethodGet, path, nil)
+	if status != http.StatusOK {
+		v.Fatalf("GET %s: %d %s", path, status, body)
+	}
+	return body
+}
+
+// post sends a form with the session's token.
+func (v *surfer) post(path string, fields url.Values) (int, string) {
+	v.Helper()
+	fields.Set("token", v.token)
+	return v.do(http.MethodPost, path, fields)
+}
+
+// act does something to messages as the modules do, and returns the notice.
+func (v *surfer) act(do string, fields url.Values) notice {
+	v.Helper()
+	if fields == nil {
+		fields = url.Values{}
+	}
+	fields.Set("do", do)
+	return v.told("/act", fields)
+}
+
+func (v *surfer) told(path string, fields url.Values) (n notice) {
+	v.Helper()
+	v.head.Set("Accept", "application/json")
+	defer v.head.Del("Accept")
+	status, body := v.post(path, fields)
+	if err := json.Unmarshal([]byte(body), &n); err != nil || status != http.StatusOK {
+		v.Fatalf("POST %s %v: %d %s", path, fields, status, body)
+	}
+	return n
+}
+
+// attach is a file of a form.
+type attach struct{ name, kind, text string }
+
+// compose sends the form of a letter, with its files.
+func (v *surfer) compose(do string, fields url.Values, files ...attach) (int, string) {
+	v.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	fields.Set("token", v.token)
+	fields.Set("do", do)
+	if fields.Get("id") == "" {
+		fields.Set("id", fmt.Sprintf("letter%014d", time.Now().UnixNano()%1e14))
+	}
+	for name, values := range fields {
+		for _, value := range values {
+			if err := w.WriteField(name, value); err != nil {
+				v.Fatal(err)
+			}
+		}
+	}
+	for _, f := range files {
+		p, err := w.CreatePart(map[string][]string{"Content-Disposition": {`form-data; name="file"; filename="` + f.name + `"`}, "Content-Type": {f.kind}})
+		if err != nil {
+			v.Fatal(err)
+		}
+		io.WriteString(p, f.text)
+	}
+	w.Close()
+	r, err := http.NewRequestWithContext(v.Context(), http.MethodPost, v.URL+"/compose", &b)
+	if err != nil {
+		v.Fatal(err)
+	}
+	r.Header.Set("Content-Type", w.FormDataContentType())
+	return v.send(r)
+}
+
+func wants(t testing.TB, page string, all ...string) {
+	t.Helper()
+	for _, want := range all {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
+func TestAMailIsReadWithoutScripts(t *testing.T) {
+	s := newMailSite(t, nil)
+	s.deliver(s.alice, "From: =?UTF-8?B?5L2Q6JekIOiKseWtkA==?= <hanako@example.jp>\nTo: alice@yubin.test\nSubject: =?ISO-2022-JP?B?GyRCMnE1RBsoQg==?=\nContent-Type: text/plain; charset=iso-2022-jp\n\n\x1b$B$3$s$K$A$O\x1b(B <b> https://example.jp/a?b=1&c=2.\n> quoted\n")
+	v := s.login("alice")
+	page := v.get("/")
+	wants(t, page, `<title>Inbox · yubin</title>`, "佐藤 花子", "会議", `class="row unread"`, `<span class="count">1</span>`, "1 message")
+	page = v.get("/m/inbox/1")
+	wants(t, page, "<h1 tabindex=\"-1\">会議</h1>", "hanako@example.jp", "こんにちは &lt;b&gt;", `<a href="https://example.jp/a?b=1&amp;c=2" target="_blank" rel="noopener noreferrer nofollow">`, `class="quote q1"`)
+	if strings.Contains(page, `class="row unread"`) || s.box(s.alice, "INBOX")[0].Flags.System&store.Seen == 0 {
+		t.Error("the message that was read is still unread")
+	}
+	wants(t, v.get("/m/inbox/1/source"), "=?ISO-2022-JP?B?GyRCMnE1RBsoQg==?=")
+	wants(t, v.get("/m/inbox/1/headers"), "Subject", "会議")
+	wants(t, v.get("/m/inbox/1/parts"), "text/plain", "iso-2022-jp")
+	if status, _ := v.do(http.MethodGet, "/m/inbox/99", nil); status != http.StatusNotFound {
+		t.Errorf("a message that is not there: %d", status)
+	}
+	if status, _ := v.do(http.MethodGet, "/m/nowhere", nil); status != http.StatusNotFound {
+		t.Errorf("a folder that is not there: %d", status)
+	}
+}
+
+func TestBothLanguagesKeepTheirPlace(t *testing.T) {
+	s := newMailSite(t, nil)
+	s.deliver(s.alice, plainMail("bob@yubin.test", "hello", "text"))
+	v := s.login("alice")
+	page := v.get("/m/inbox/1/headers?lang=ja")
+	wants(t, page, `<html lang="ja"`, "受信トレイ", "ゴミ箱", "ヘッダー", "hello")
+	wants(t, v.get("/m/inbox"), `<html lang="ja"`)
+	wants(t, v.get("/m/inbox?lang=en&theme=dark"), `<html lang="en" data-theme="dark"`)
+	if names := s.folderNames(); !slices.Equal(names, []string{"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"}) {
+		t.Errorf("folders on the server are %v", names)
+	}
+	fresh := s.surfer()
+	fresh.head.Set("Accept-Language", "ja-JP,ja;q=0.9,en;q=0.5")
+	wants(t, fresh.get("/login"), "パスワード")
+}
+
+func (s *mailSite) folderNames() (names []string) {
+	all, err := s.Store.Mailboxes(s.Context(), s.alice.ID)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, m := range all {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+func TestALargeFolderIsPaged(t *testing.T) {
+	s := newMailSite(t, nil)
+	for i := range 120 {
+		s.deliver(s.alice, plainMail("bob@yubin.test", fmt.Sprintf("number %03d", i), "text"))
+	}
+	v := s.login("alice")
+	next := regexp.MustCompile(`href="([^"]+)" rel="next"`)
+	subjects := regexp.MustCompile(`number \d{3}</span>`)
+	var seen []string
+	for path := "/m/inbox"; ; {
+		page := v.get(path)
+		seen = append(seen, subjects.FindAllString(page, -1)...)
+		m := next.FindStringSubmatch(page)
+		if m == nil {
+			break
+		}
+		path = m[1]
+	}
+	if len(seen) != 120 || !slices.IsSortedFunc(seen, func(a, b string) int { return strings.Compare(b, a) }) {
+		t.Errorf("paging showed %d rows: %v", len(seen), seen)
+	}
+	v.head.Set("X-Pane", "rows")
+	if rows := v.get("/m/inbox"); strings.Contains(rows, "<html") || !strings.HasPrefix(strings.TrimSpace(rows), "<li") {
+		t.Error("a pane is a whole page")
+	}
+}
+
+func TestActionsAreUndone(t *testing.T) {
+	s := newMailSite(t, nil)
+	for _, subject := range []string{"one", "two", "three"} {
+		s.deliver(s.alice, plainMail("bob@yubin.test", subject, "text"))
+	}
+	v := s.login("alice")
+	some := url.Values{"m": {"inbox/1", "inbox/2"}}
+
+	n := v.act("delete", some)
+	if n.Text != "Moved 2 messages to Trash" || len(s.box(s.alice, "Trash")) != 2 {
+		t.Fatalf("%+v", n)
+	}
+	if n = v.told("/undo", url.Values{"undo": {n.Undo}}); n.Bad {
+		t.Fatalf("%+v", n)
+	}
+	if got := s.subjects(s.alice, "INBOX"); !slices.Equal(slices.Sorted(slices.Values(got)), []string{"one", "three", "two"}) {
+		t.Errorf("after undo the inbox has %v", got)
+	}
+	if n = v.told("/undo", url.Values{"undo": {n.Undo}}); !n.Bad {
+		t.Error("the same undo worked twice")
+	}
+
+	n = v.act("star", url.Values{"m": {"inbox/3"}})
+	if s.box(s.alice, "INBOX")[2].Flags.Has(store.Flagged) {
+		t.Log("order changed by undo")
+	}
+	v.told("/undo", url.Values{"undo": {n.Undo}})
+	for _, m := range s.box(s.alice, "INBOX") {
+		if m.Flags.Has(store.Flagged) {
+			t.Error("the star is still there")
+		}
+	}
+
+	// For good: flagged at once, gone when nobody can want it back.
+	s.deliver(s.bob, plainMail("x@example.jp", "junk", "text"))
+	b := s.login("bob")
+	b.act("delete", url.Values{"m": {"inbox/1"}})
+	n = b.act("delete", url.Values{"m": {"Trash/1"}})
+	if m := s.box(s.bob, "Trash"); len(m) != 1 || !m[0].Flags.Has(store.Deleted) {
+		t.Fatalf("trash has %+v", m)
+	}
+	b.told("/undo", url.Values{"undo": {n.Undo}})
+	if m := s.box(s.bob, "Trash"); len(m) != 1 || m[0].Flags.Has(store.Deleted) {
+		t.Fatalf("after undo the trash has %+v", m)
+	}
+	b.act("delete", url.Values{"m": {"Trash/1"}})
+	s.later.finish() // as a shutdown does
+	if m := s.box(s.bob, "Trash"); len(m) != 0 {
+		t.Errorf("still in the trash: %+v", m)
+	}
+}
+
+func TestFoldersAreMadeRenamedAndDeleted(t *testing.T) {
+	s := newMailSite(t, nil)
+	s.deliver(s.alice, plainMail("bob@yubin.test", "one", "text"))
+	v := s.login("alice")
+	_, page := v.post("/folders/create", url.Values{"name": {"仕事/2026"}})
+	wants(t, page, "Created the folder 仕事/2026", `href="/m/%E4%BB%95%E4%BA%8B%2F2026"`)
+	v.act("move", url.Values{"m": {"inbox/1"}, "to": {"仕事/2026"}})
+	wants(t, v.get("/m/%E4%BB%95%E4%BA%8B%2F2026/1"), "one")
+	_, page = v.post("/folders/rename", url.Values{"folder": {"仕事/2026"}, "name": {"Work"}})
+	wants(t, page, "<title>Work", "one")
+	_, page = v.post("/folders/delete", url.Values{"folder": {"Work"}})
+	wants(t, page, "Moved the folder Work to the trash", "one")
+	undo := regexp.MustCompile(`name="undo" value="([^"]+)"`).FindStringSubmatch(page)
+	if undo == nil {
+		t.Fatal("a deleted folder cannot be had back")
+	}
+	_, page = v.post("/undo", url.Values{"undo": {undo[1]}})
+	wants(t, page, "Undone", "<title>Work")
+	for _, name := range []string{"", "a//b", "../x", "INBOX", "Trash", "a\x01b"} {
+		if status, _ := v.post("/folders/create", url.Values{"name": {name}}); status < 400 || status >= 500 {
+			t.Errorf("a folder named %q: %d", name, status)
+		}
+	}
+	for _, name := range []string{"INBOX", "Trash", "Sent"} {
+		if status, _ := v.post("/folders/delete", url.Values{"folder": {name}}); status < 400 {
+			t.Errorf("%s was deleted: %d", name, status)
+		}
+	}
+}
+
+func TestSearchSaysWhatItAsks(t *testing.T) {
+	s := newMailSite(t, nil)
+	s.deliver(s.alice, plainMail("hanako@example.jp", "invoice", "please pay"))
+	s.deliver(s.alice, plainMail("bob@yubin.test", "lunch", "about the invoice"))
+	v := s.login("alice")
+	page := v.get("/search?q=" + url.QueryEscape("from:hanako is:unread"))
+	wants(t, page, `UID SEARCH FROM &#34;hanako&#34; UNSEEN`, "1 message found", "/m/inbox/1?q=")
+	if strings.Contains(page, ">lunch<") {
+		t.Error("the search found too much")
+	}
+	page = v.get("/m/inbox/1?q=invoice")
+	wants(t, page, "please pay", "2 messages found", ">lunch</span>")
+	wants(t, v.get("/search?q="+url.QueryEscape("before:nonsense invoice")), "a date like 2026-11-23")
+	wants(t, v.get("/search?q="+url.QueryEscape(`<script>alert(1)</script>`)), "Nothing found", "&lt;script&gt;")
+	s.deliver(s.alice, "From: x@example.jp\nSubject: with file\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nhi\n--b\nContent-Type: application/pdf; name=a.pdf\n\nx\n--b--\n")
+	wants(t, v.get("/search?q=has:attachment"), "1 message found", ">with file</span>")
+	wants(t, v.get("/search?q=-has:attachment"), "2 messages found")
+	wants(t, v.get("/search?q="+url.QueryEscape("in:受信トレイ invoice&lang=ja")), "there is no such folder")
+	wants(t, v.get("/search?q="+url.QueryEscape("in:inbox invoice")), "2 messages found", "in Inbox")
+}
+
+func TestConversationsAreGrouped(t *testing.T) {
+	s := newMailSite(t, nil)
+	s.deliver(s.alice, plainMail("bob@yubin.test", "plan", "first"))
+	s.deliver(s.alice, plainMail("carol@example.jp", "other", "alone"))
+	s.deliver(s.alice, "From: carol@example.jp\nSubject: Re: plan\nMessage-ID: <r1@x>\nReferences: <plan@example.jp>\nIn-Reply-To: <plan@example.jp>\n\nsecond\n")
+	s.deliver(s.alice, plainMail("dave@example.jp", "RE: plan", "third, without references"))
+	v := s.login("alice")
+	page := v.get("/m/inbox?view=threads")
+	wants(t, page, `data-keys="inbox/1 inbox/3 inbox/4"`, "(3)", ">other</span>")
+	page = v.get("/m/inbox/4")
+	wants(t, page, "3 messages in this conversation", `href="/m/inbox/1"`, `href="/m/inbox/3"`)
+	if page = v.get("/m/inbox?view=messages"); strings.Contains(page, "data-keys") {
+		t.Error("the list is still one of conversations")
+	}
+}
+
+// star and remove are what other devices do.
+func (s *mailSite) star(box store.MailboxID, uid store.UID) {
+	if _, err := s.Store.SetFlags(s.Context(), box, []store.UID{uid}, store.AddFlags, store.Flags{System: store.Flagged}); err != nil {
+		s.Error(err)
+	}
+}
+
+func (s *mailSite) remove(box store.MailboxID, uid store.UID) {
+	if _, err := s.Store.Remove(s.Context(), box, []store.UID{uid}); err != nil {
+		s.Error(err)
+	}
+}

@@ -1,0 +1,160 @@
+package webd
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/yubin-mail/yubin/internal/message"
+	"github.com/yubin-mail/yubin/store"
+)
+
+// What is sent from the browser obeys what submission obeys: the author is
+// the user, each recipient exists or may be relayed to and has room, and the
+// message is canonical and signed. Then it enters the store by the same door.
+
+// refusal is a recipient who cannot be sent to, and why.
+type refusal struct {
+	Address string
+	err     error
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("to %q: %v", r.Address, r.err) }
+func (r *refusal) Unwrap() error { return r.err }
+
+// resolve finds out who gets a letter of size octets.
+func (s *Server) resolve(ctx context.Context, to []message.Address, size int64) ([]store.Recipient, error) {
+	var all []store.Recipient
+	for _, a := range to {
+		found, err := s.resolveOne(ctx, a, size)
+		if err != nil {
+			return nil, &refusal{addressText(a), err}
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+func (s *Server) resolveOne(ctx context.Context, a message.Address, size int64) ([]store.Recipient, error) {
+	address := requoted(a)
+	found, err := s.Store.Resolve(ctx, address)
+	if errors.Is(err, store.ErrNotLocal) && strings.EqualFold(address, "postmaster@"+s.Hostname) {
+		found, err = s.Store.Resolve(ctx, "postmaster")
+	}
+	if errors.Is(err, store.ErrNotLocal) && s.Relay {
+		domain, err := store.CanonicalDomain(a.Host)
+		if err != nil {
+			return nil, store.ErrBadAddress
+		}
+		return []store.Recipient{{Address: address, Remote: strings.TrimSuffix(address, a.Host) + domain}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range found {
+		if r.User == 0 {
+			if !s.Relay { // an alias that leads elsewhere
+				return nil, store.ErrNotLocal
+			}
+			continue
+		}
+		if err := s.Store.RoomFor(ctx, r.User, size); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// requoted writes an address as an envelope has it (RFC 5321 §4.1.2).
+func requoted(a message.Address) string {
+	if strings.ContainsAny(a.Mailbox, "\"(),:;<>@[\\] \t") {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(a.Mailbox) + `"@` + a.Host
+	}
+	return a.Mailbox + "@" + a.Host
+}
+
+// author is the user as From has them.
+func author(u store.User) message.Address {
+	at := strings.LastIndexByte(u.Address, '@')
+	return message.Address{Name: strings.TrimSpace(u.Name), Mailbox: u.Address[:at], Host: u.Address[at+1:]}
+}
+
+// put writes a letter into a spool, which the caller closes.
+func (s *Server) put(l *letter) (*store.Spool, error) {
+	spool := s.Store.NewSpool()
+	err := l.write(&bounded{w: spool, left: s.MaxSize})
+	if err != nil {
+		spool.Close()
+		return nil, err
+	}
+	return spool, nil
+}
+
+// bounded takes at most left octets.
+type bounded struct {
+	w    io.Writer
+	left int64
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, store.ErrTooLarge
+	}
+	return b.w.Write(p)
+}
+
+// text is a message's octets to be read in any order and from the start.
+type text interface {
+	io.ReaderAt
+	store.Source
+}
+
+// post sends a message: whole when it returns nil, else not at all. It
+// returns the fields that stand above it. The mail has gone by HTTP so far;
+// from here on it goes as all mail does.
+func (s *Server) post(ctx context.Context, u store.User, to []message.Address, mail text) error {
+	if may, err := s.Store.MaySend(ctx, u.ID, u.Address); err != nil || !may {
+		return errors.Join(err, errNotYours)
+	}
+	recipients, err := s.resolve(ctx, to, mail.Size())
+	if err != nil {
+		return err
+	}
+	id := strings.ToLower(rand.Text()[:16])
+	head := []byte("Return-Path: <" + u.Address + ">\r\n" + s.received(id, to))
+	if s.Signer != nil {
+		signatures, err := s.Signer.Sign(ctx, u.Address[strings.LastIndexByte(u.Address, '@')+1:], mail, mail.Size())
+		if err != nil {
+			return fmt.Errorf("sign: %w", err)
+		}
+		head = append(head, signatures...)
+	}
+	wide := func(r rune) bool { return r > unicode.MaxASCII }
+	utf8 := strings.ContainsFunc(u.Address, wide)
+	for _, r := range recipients {
+		utf8 = utf8 || strings.ContainsFunc(r.Remote, wide)
+	}
+	accepted, err := s.Store.Accept(ctx, store.Delivery{Sender: u.Address, Recipients: recipients, Body: store.Prefix(head, mail), UTF8: utf8})
+	if err != nil {
+		return err
+	}
+	s.Log.Info("accepted", "proto", "http", "id", id, "from", u.Address, "to", len(to), "copies", len(accepted.Delivered), "size", accepted.Size)
+	return nil
+}
+
+// received is the trace field of a mail that began in a browser. It does not
+// tell where the browser was (RFC 5321 §4.4 leaves "from" to SMTP).
+func (s *Server) received(id string, to []message.Address) string {
+	var b bytes.Buffer
+	b.WriteString("Received: by " + s.Hostname + " with HTTP id " + id)
+	if len(to) == 1 { // others could be blind copies (RFC 5321 §7.2)
+		b.WriteString("\r\n\tfor <" + requoted(to[0]) + ">")
+	}
+	b.WriteString(";\r\n\t" + message.NewDate(s.Now()) + "\r\n")
+	return b.String()
+}

@@ -1,0 +1,258 @@
+package webd
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/yubin-mail/yubin/store"
+	"github.com/yubin-mail/yubin/wiretap"
+)
+
+// say lets a conversation happen on a tapped connection: lines that begin
+// with "C: " or "S: ", and "=address" for whom the server has found it to be.
+func say(t testing.TB, tap *wiretap.Tap, proto string, lines ...string) {
+	t.Helper()
+	client, inner := net.Pipe()
+	server := tap.Wrap(inner, proto, wiretap.ServerSide)
+	defer client.Close()
+	defer server.Close()
+	for _, line := range lines {
+		if address, ok := strings.CutPrefix(line, "="); ok {
+			wiretap.User(server, address, true)
+			continue
+		}
+		from, to := client, server
+		if strings.HasPrefix(line, "S: ") {
+			from, to = server, client
+		}
+		text := line[3:] + "\r\n"
+		heard := make(chan error, 1)
+		go func() {
+			_, err := io.ReadFull(to, make([]byte, len(text)))
+			heard <- err
+		}()
+		if _, err := io.WriteString(from, text); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-heard; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// delivery is a mail for Alice and, in secret, for Bob.
+var delivery = []string{
+	"S: 220 mail.example.test ESMTP", "C: EHLO mail.example.com", "S: 250 mail.example.test",
+	"C: MAIL FROM:<hanako@example.com>", "S: 250 2.1.0 OK",
+	"C: RCPT TO:<alice@example.test>", "=alice@example.test", "S: 250 2.1.5 OK",
+	"C: RCPT TO:<bob@example.test>", "=bob@example.test", "S: 250 2.1.5 OK",
+	"C: DATA", "S: 354 go on", "C: Subject: hello", "C: ", "C: text", "C: .", "S: 250 2.0.0 OK abcdefgh12345678",
+	"C: QUIT", "S: 221 bye",
+}
+
+func pop3Of(address, secret string) []string {
+	return []string{"S: +OK ready", "C: USER " + address, "S: +OK", "C: PASS " + secret, "=" + address, "S: +OK in", "C: STAT", "S: +OK 0 0", "C: QUIT", "S: +OK bye"}
+}
+
+func wireSite(t testing.TB, demo bool) (*labSite, *wiretap.Tap) {
+	tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: demo})
+	site := newLabSite(t, func(c *Config) { c.Demo, c.Tap = demo, tap })
+	return site, tap
+}
+
+func TestAUserSeesTheirOwnConversationsOnly(t *testing.T) {
+	site, tap := wireSite(t, false)
+	say(t, tap, "smtp", delivery...)
+	say(t, tap, "pop3", pop3Of("alice@example.test", "hush-alice")...)
+	say(t, tap, "pop3", pop3Of("bob@example.test", "hush-bob")...)
+	ids := map[string]uint64{}
+	for _, s := range tap.Sessions() {
+		ids[s.Proto+s.User] = s.ID
+	}
+	alice, bob := site.login("alice@example.test"), site.login("bob@example.test")
+	id := func(name string) string { return url.QueryEscape(strings.TrimSpace(number(int(ids[name])))) }
+	page := alice.get("/wire?a=" + id("smtp") + "&b=" + id("pop3bob@example.test"))
+	if strings.Contains(page, "bob@example.test") {
+		t.Errorf("Alice is shown something of Bob's: %s", around(page, "bob@example.test"))
+	}
+	if !strings.Contains(unescape(page), "RCPT TO:<alice@example.test>") {
+		t.Error("Alice is not shown the delivery to her")
+	}
+	if page := bob.get("/wire?a=" + id("smtp")); strings.Contains(page, "alice@example.test") {
+		t.Error("Bob is shown for whom else the mail was")
+	}
+	if status := alice.status("/wire/" + id("pop3bob@example.test") + ".txt"); status != http.StatusNotFound {
+		t.Errorf("Bob's transcript: %d", status)
+	}
+	text := alice.get("/wire/" + id("pop3alice@example.test") + ".txt")
+	if !strings.Contains(text, "C: PASS ••••\nS: +OK in\n") || strings.Contains(text, "hush") {
+		t.Errorf("the transcript is %q", text)
+	}
+	for _, path := range []string{"/wire?mail=abcdefgh12345678", "/wire?user=bob@example.test", "/wire?proto=pop3"} {
+		if strings.Contains(strings.ReplaceAll(alice.get(path), "user=bob", ""), "USER bob") {
+			t.Errorf("%s shows Bob's", path)
+		}
+	}
+	// Only an admin can clear, and sees no more than others.
+	if status, _ := alice.post("/wire", url.Values{"do": {"clear"}}); status != http.StatusNotFound || len(tap.Sessions()) != 3 {
+		t.Errorf("a user who wants to clear: %d, %d sessions are left", status, len(tap.Sessions()))
+	}
+	yes := true
+	u, err := site.system.Store.UserByAddress(t.Context(), "bob@example.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := site.system.Store.UpdateUser(t.Context(), u.ID, store.UserChange{Admin: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	if page := bob.get("/wire"); !strings.Contains(page, "3 conversations kept") || strings.Contains(page, "alice@example.test") {
+		t.Error("the admin does not see what is kept, or sees more")
+	}
+	if bob.post("/wire", url.Values{"do": {"clear"}}); len(tap.Sessions()) != 0 {
+		t.Error("an admin cannot clear")
+	}
+}
+
+func TestRecordingIsOptedInto(t *testing.T) {
+	site, _ := wireSite(t, false)
+	v := site.login("alice@example.test")
+	if page := v.get("/wire"); !strings.Contains(page, "not recorded") {
+		t.Error("the page does not say that nothing is recorded")
+	}
+	for _, on := range []bool{true, false} {
+		v.post("/wire", url.Values{"do": {map[bool]string{true: "on", false: "off"}[on]}})
+		u, err := site.system.Store.UserByAddress(t.Context(), "alice@example.test")
+		if err != nil || u.Tap != on {
+			t.Errorf("opted %v: %v, %v", on, u.Tap, err)
+		}
+	}
+}
+
+func TestADemonstrationShowsAll(t *testing.T) {
+	site, tap := wireSite(t, true)
+	say(t, tap, "smtp", delivery...)
+	say(t, tap, "pop3", pop3Of("bob@example.test", "hush")...)
+	v := site.login("alice@example.test")
+	page := v.get("/wire?proto=pop3")
+	if !strings.Contains(page, "bob@example.test") || strings.Contains(page, `class="smtp`) {
+		t.Error("the filter does not hold")
+	}
+	if page := v.get("/wire?mail=abcdefgh12345678"); !strings.Contains(page, "lifelane smtp") {
+		t.Error("the life of the mail does not begin with its delivery")
+	}
+	if status := v.status("/wire/99999.txt"); status != http.StatusNotFound {
+		t.Errorf("no such conversation: %d", status)
+	}
+	stranger := &labVisitor{Client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, site: site}
+	for _, path := range []string{"/wire", "/wire/1.txt", "/wire/events"} {
+		if status := stranger.status(path); status != http.StatusSeeOther {
+			t.Errorf("a stranger at %s: %d", path, status)
+		}
+	}
+}
+
+func TestArrivalTranscript(t *testing.T) {
+	site, tap := wireSite(t, false)
+	say(t, tap, "smtp", delivery...)
+	find := func(address, id string) (string, bool) {
+		s, ok := site.server.arrivalTranscript(store.User{Address: address}, id)
+		return wiretap.Transcript(s), ok
+	}
+	text, ok := find("alice@example.test", "abcdefgh12345678")
+	if !ok || !strings.Contains(text, "250 2.0.0 OK abcdefgh12345678") || strings.Contains(text, "bob@") {
+		t.Errorf("Alice's arrival: %v %s", ok, text)
+	}
+	for _, wrong := range [][2]string{{"carol@example.test", "abcdefgh12345678"}, {"alice@example.test", "OK"}, {"alice@example.test", "abcdefgh"}, {"alice@example.test", ""}} {
+		if text, ok := find(wrong[0], wrong[1]); ok {
+			t.Errorf("%v: %s", wrong, text)
+		}
+	}
+}
+
+func TestThePageIsToldWhatIsSaid(t *testing.T) {
+	site, tap := wireSite(t, false)
+	v := site.login("alice@example.test")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, _ := http.NewRequestWithContext(ctx, http.MethodGet, site.base+"/wire/events", nil)
+	resp, err := v.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Scan() // it flows
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// Alice must not be told of Bob's.
+		say(t, tap, "pop3", pop3Of("bob@example.test", "hush")...)
+		say(t, tap, "pop3", pop3Of("alice@example.test", "hush")...)
+	}()
+	defer func() { <-done }()
+	for lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			if data != "[2]" {
+				t.Errorf("told of %s", data)
+			}
+			return
+		}
+	}
+	t.Error("nothing was told")
+}
+
+func TestWireLooks(t *testing.T) {
+	site := func() *labSite {
+		tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true})
+		return newLabSite(t, func(c *Config) {
+			c.Tap = tap
+			// What the lab's devices say is what there is to see.
+			c.Lab.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, network, address)
+				proto := map[string]string{c.Lab.SMTP: "smtp", c.Lab.Submission: "submission", c.Lab.POP3: "pop3", c.Lab.IMAP: "imap"}[address]
+				if err != nil {
+					return nil, err
+				}
+				return tap.Wrap(conn, proto, wiretap.ClientSide), nil
+			}
+		})
+	}()
+	v := site.login("alice@example.test")
+	v.post("/lab/mixed", url.Values{"do": {"to 4"}})
+	say(t, site.server.Tap, "pop3", pop3Of("bob@example.test", "hush")...)
+	ctx := labBrowser(t, site)
+	find := func(proto string, contains string) string {
+		for _, s := range site.server.Tap.Sessions() {
+			if s.Proto == proto && strings.Contains(wiretap.Transcript(s), contains) {
+				return number(int(s.ID))
+			}
+		}
+		t.Fatalf("no %s with %s", proto, contains)
+		return ""
+	}
+	imap, pop := find("imap", "IDLE"), find("pop3", "DELE")
+	run(t, ctx, chromedp.Navigate(site.base+"/wire?lang=ja"), chromedp.WaitVisible(`.wirelist li`))
+	shoot(t, ctx, "wire-list-ja-mobile", 390, 900, false)
+	run(t, ctx, chromedp.Navigate(site.base+"/wire?a="+imap+"&b="+pop), chromedp.WaitVisible(`.both .talk`))
+	shoot(t, ctx, "wire-two-ja", 1440, 900, false)
+	shoot(t, ctx, "wire-two-ja-dark", 1440, 900, true)
+	// While somebody looks, more is said.
+	var before int
+	run(t, ctx, chromedp.Evaluate(`document.querySelectorAll(".wirelist li").length`, &before))
+	say(t, site.server.Tap, "pop3", pop3Of("alice@example.test", "hush")...)
+	run(t, ctx, chromedp.Poll(`document.querySelectorAll(".wirelist li").length > `+number(before), nil))
+	smtp := find("smtp", "250 2.0.0 OK")
+	run(t, ctx,
+		chromedp.Navigate(site.base+"/wire?lang=en&a="+smtp), chromedp.WaitVisible(`.talkhead a[href^="/wire?mail="]`),
+		chromedp.Click(`.talkhead a[href^="/wire?mail="]`), chromedp.WaitVisible(`.life .pop`),
+	)
+	shoot(t, ctx, "wire-life-en", 1440, 900, false)
+}

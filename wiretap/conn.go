@@ -1,0 +1,116 @@
+package wiretap
+
+import (
+	"crypto/tls"
+	"net"
+	"sync/atomic"
+)
+
+// Side is which end of a connection we are.
+type Side int
+
+// The two sides.
+const (
+	ServerSide Side = iota
+	ClientSide
+)
+
+type listener struct {
+	net.Listener
+	tap             *Tap
+	proto, security string
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.tap.wrap(c, l.proto, l.security, ServerSide), nil
+}
+
+func (t *Tap) wrap(c net.Conn, proto, security string, side Side) net.Conn {
+	tapped := &Conn{Conn: c, record: newRecord(t, c, proto, security, side)}
+	tapped.reads, tapped.writes = Client, Server
+	if side == ClientSide {
+		tapped.reads, tapped.writes = Server, Client
+	}
+	if s, ok := find[interface{ ConnectionState() tls.ConnectionState }](c); ok {
+		return &tlsConn{tapped, s.ConnectionState}
+	}
+	return tapped
+}
+
+// Conn is a connection that is recorded.
+type Conn struct {
+	net.Conn
+	record        *record
+	reads, writes Dir // whose words Read returns, and Write sends
+	closed        atomic.Bool
+}
+
+// tlsConn is a Conn above TLS. It is a type of its own because whoever looks
+// for the method ConnectionState takes a connection that has it for safe.
+type tlsConn struct {
+	*Conn
+	state func() tls.ConnectionState
+}
+
+func (c *tlsConn) ConnectionState() tls.ConnectionState { return c.state() }
+
+// NetConn returns the connection beneath.
+func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+func (c *Conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.record.heard(c.reads, b[:n])
+	}
+	return n, err
+}
+
+func (c *Conn) Write(b []byte) (int, error) {
+	if len(b) > 0 {
+		c.record.heard(c.writes, b)
+	}
+	return c.Conn.Write(b)
+}
+
+// Close closes the connection and ends its session.
+func (c *Conn) Close() error {
+	err := c.Conn.Close()
+	if c.closed.CompareAndSwap(false, true) {
+		c.record.end()
+	}
+	return err
+}
+
+// TapUser says whose session this is: see [User].
+func (c *Conn) TapUser(address string, optedIn bool) {
+	c.record.setUser(address, optedIn)
+}
+
+// User tells the tap on conn, if there is one beneath any wrappers, whom the
+// session belongs to and whether they have opted in to being recorded. POP3,
+// IMAP and submission call it when a login has succeeded, before they say so;
+// an SMTP session without login, for each local recipient it accepts.
+func User(conn net.Conn, address string, optedIn bool) {
+	if c, ok := find[interface{ TapUser(string, bool) }](conn); ok {
+		c.TapUser(address, optedIn)
+	}
+}
+
+// find looks for a method beneath the wrappers of a connection.
+func find[T any](c net.Conn) (found T, ok bool) {
+	for c != nil {
+		if found, ok = c.(T); ok {
+			return found, true
+		}
+		inner, wraps := c.(interface{ NetConn() net.Conn })
+		if !wraps {
+			break
+		}
+		c = inner.NetConn()
+	}
+	return found, false
+}

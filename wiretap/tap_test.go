@@ -1,0 +1,651 @@
+package wiretap_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/yubin-mail/yubin/internal/transcript"
+	"github.com/yubin-mail/yubin/wiretap"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// call is a connection through a tap, with its client's end.
+type call struct {
+	t      *testing.T
+	server net.Conn // ours, tapped
+	client net.Conn
+}
+
+func newCall(t *testing.T, tap *wiretap.Tap, proto string) *call {
+	t.Helper()
+	client, server := net.Pipe()
+	c := &call{t: t, server: tap.Wrap(server, proto, wiretap.ServerSide), client: client}
+	t.Cleanup(c.hangUp)
+	return c
+}
+
+// talk plays both sides: lines of the client are read by the server, lines
+// of the server are written by it.
+func (c *call) talk(lines string) {
+	c.t.Helper()
+	for line := range strings.Lines(strings.TrimPrefix(lines, "\n")) {
+		from, to := c.server, c.client
+		if line[0] == 'C' {
+			from, to = c.client, c.server
+		}
+		text := strings.TrimSuffix(line[3:], "\n") + "\r\n"
+		done := make(chan error)
+		go func() {
+			_, err := io.ReadFull(to, make([]byte, len(text)))
+			done <- err
+		}()
+		if _, err := io.WriteString(from, text); err != nil {
+			c.t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+func (c *call) hangUp() {
+	c.server.Close()
+	c.client.Close()
+}
+
+// only returns the transcript of the one session that is kept.
+func only(t *testing.T, tap *wiretap.Tap) string {
+	t.Helper()
+	sessions := tap.Sessions()
+	if len(sessions) != 1 {
+		t.Fatalf("%d sessions are kept, want 1", len(sessions))
+	}
+	return wiretap.Transcript(sessions[0])
+}
+
+func same(t *testing.T, got, want string) {
+	t.Helper()
+	if want = strings.TrimPrefix(want, "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestDisabledTapChangesNothing(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	off := wiretap.New(wiretap.Config{})
+	on := wiretap.New(wiretap.Config{Enabled: true})
+	var none *wiretap.Tap
+	if off.Listen(l, "imap", "") != l || none.Listen(l, "imap", "") != l || on.Listen(l, "gopher", "") != l {
+		t.Error("the listener was changed")
+	}
+	if on.Listen(l, "imaps", "tls") == l {
+		t.Error("the listener was not changed")
+	}
+	events, cancel := none.Subscribe(wiretap.Filter{})
+	cancel()
+	if _, open := <-events; open || none.Sessions() != nil {
+		t.Error("no tap has something to show")
+	}
+	client, server := net.Pipe()
+	defer client.Close()
+	defer server.Close()
+	wiretap.User(server, "ada@x", true) // no tap, no effect
+}
+
+const login = `
+S: +OK ready
+C: USER ada
+S: +OK
+C: PASS geheim
+`
+
+func TestSessionIsSeenOnceItsUserIsKnown(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true})
+	c := newCall(t, tap, "pop3")
+	c.talk(login)
+	if n := len(tap.Sessions()); n != 0 {
+		t.Fatalf("%d sessions are seen before the login", n)
+	}
+	wiretap.User(c.server, "ada@x", true)
+	c.talk("S: +OK welcome\nC: QUIT\nS: +OK bye\n")
+	c.hangUp()
+	same(t, only(t, tap), `
+S: +OK ready
+C: USER ada
+S: +OK
+C: PASS ••••
+S: +OK welcome
+C: QUIT
+S: +OK bye
+`)
+	s := tap.Sessions()[0]
+	if s.User != "ada@x" || s.Proto != "pop3" || s.End.IsZero() || s.Trips != 3 || s.ClientOctets != 29 {
+		t.Errorf("got %+v", s)
+	}
+	if _, ok := tap.Session(s.ID); !ok {
+		t.Error("it is not found by its ID")
+	}
+}
+
+func TestWhoHasNotOptedInIsNotKept(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true})
+	events, cancel := tap.Subscribe(wiretap.Filter{})
+	out := newCall(t, tap, "pop3")
+	out.talk(login)
+	wiretap.User(out.server, "bob@x", false)
+	out.talk("S: +OK welcome\nC: RETR 1\n")
+	out.hangUp()
+	unknown := newCall(t, tap, "pop3")
+	unknown.talk(login)
+	unknown.talk("S: -ERR no\n")
+	unknown.hangUp()
+	cancel()
+	for e := range events {
+		t.Errorf("a viewer saw %+v", e)
+	}
+	if n := len(tap.Sessions()); n != 0 {
+		t.Errorf("%d sessions are kept", n)
+	}
+}
+
+func TestEveryone(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true})
+	c := newCall(t, tap, "pop3")
+	c.talk("S: +OK ready\nC: QUIT\n")
+	wiretap.User(c.server, "bob@x", false)
+	same(t, only(t, tap), "S: +OK ready\nC: QUIT\n")
+}
+
+func TestAnotherUserEndsTheSession(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true})
+	c := newCall(t, tap, "imap")
+	c.talk("C: 1 LOGIN ada geheim\n")
+	wiretap.User(c.server, "ada@x", true)
+	c.talk("S: 1 OK\nC: 2 UNAUTHENTICATE\nS: 2 OK\nC: 3 LOGIN bob geheim\n")
+	wiretap.User(c.server, "bob@x", false)
+	c.talk("S: 3 OK\nC: 4 SELECT Secrets\n")
+	same(t, only(t, tap), `
+C: 1 LOGIN ada ••••
+S: 1 OK
+C: 2 UNAUTHENTICATE
+S: 2 OK
+C: 3 LOGIN bob ••••
+# (another user from here)
+`)
+}
+
+// delivery is mail for ada, bob (twice) and carol, and a second one for bob.
+const delivery = `
+S: 220 mx ready
+C: EHLO far
+S: 250 mx
+C: MAIL FROM:<eve@far>
+C: RCPT TO:<Ada+news@x>
+C: RCPT TO:<bob@x>
+C: RCPT TO:<carol@x> NOTIFY=NEVER
+S: 250 ok
+S: 250 <ada+news@x> ok
+S: 250 <bob@x> ok
+S: 550-no
+S: 550 <carol@x>
+C: DATA
+S: 354 go
+C: To: ada@x
+C: Bcc: bob@x,
+C:  carol@x
+C: Subject: hi
+C: .
+S: 250 stored for bob@x
+C: MAIL FROM:<eve@far>
+S: 250 ok
+C: RCPT TO:<bob@x>
+S: 250 ok
+C: DATA
+S: 354 go
+C: Subject: for bob
+C: .
+S: 250 stored
+C: QUIT
+S: 221 bye
+`
+
+const deliveryForAda = `
+S: 220 mx ready
+C: EHLO far
+S: 250 mx
+C: MAIL FROM:<eve@far>
+C: RCPT TO:<Ada+news@x>
+S: 250 ok
+S: 250 <ada+news@x> ok
+C: DATA
+S: 354 go
+C: To: ada@x
+C: Subject: hi
+C: .
+C: QUIT
+S: 221 bye
+`
+
+func TestRecipientSeesNoOtherRecipients(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true})
+	c := newCall(t, tap, "smtp")
+	c.talk(delivery)
+	s := tap.Sessions()[0]
+	same(t, wiretap.Transcript(s.For("ada@x")), deliveryForAda)
+	if whole := wiretap.Transcript(s); !strings.Contains(whole, "carol@x> NOTIFY") {
+		t.Errorf("the session itself was changed:\n%s", whole)
+	}
+	same(t, wiretap.Transcript(s.For("dan@x")), `
+S: 220 mx ready
+C: EHLO far
+S: 250 mx
+C: QUIT
+S: 221 bye
+`)
+}
+
+func TestOnlyRecipientsWhoOptedInSeeADelivery(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true})
+	all, cancelAll := tap.Subscribe(wiretap.Filter{})
+	adas, cancelAdas := tap.Subscribe(wiretap.Filter{Proto: "smtp", User: "ada@x"})
+	bobs, cancelBobs := tap.Subscribe(wiretap.Filter{User: "bob@x"})
+	c := newCall(t, tap, "smtp")
+	mail, rest, _ := strings.Cut(delivery, "S: 250 <ada")
+	c.talk(mail)
+	wiretap.User(c.server, "ada@x", true)
+	wiretap.User(c.server, "bob@x", false)
+	c.talk("S: 250 <ada" + rest)
+	same(t, only(t, tap), deliveryForAda) // while it is open
+	c.hangUp()
+	same(t, only(t, tap), deliveryForAda)
+	cancelAll()
+	cancelAdas()
+	cancelBobs()
+	for name, events := range map[string]<-chan wiretap.Event{"all": all, "ada": adas} {
+		t.Run(name, func(t *testing.T) {
+			var seen strings.Builder
+			for e := range events {
+				if !e.Ended {
+					seen.WriteString(e.Line.String() + "\n")
+				}
+			}
+			same(t, seen.String(), deliveryForAda)
+		})
+	}
+	for e := range bobs {
+		t.Errorf("bob saw %+v", e)
+	}
+}
+
+func TestSubmissionBelongsToItsSender(t *testing.T) {
+	for _, test := range []struct {
+		name             string
+		code             string
+		senderIn         bool
+		user, recipients string
+		kept             int
+	}{
+		{"in", "235 ok", true, "eve@x", "[ada@x]", 1},
+		{"out", "235 ok", false, "", "", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tap := wiretap.New(wiretap.Config{Enabled: true})
+			c := newCall(t, tap, "submission")
+			c.talk("S: 220 x\nC: AUTH PLAIN AGV2ZQBnZWhlaW0=\n")
+			wiretap.User(c.server, "eve@x", test.senderIn)
+			c.talk("S: " + test.code + "\nC: MAIL FROM:<eve@x>\nS: 250 ok\nC: RCPT TO:<ada@x>\n")
+			wiretap.User(c.server, "ada@x", true)
+			c.hangUp()
+			sessions := tap.Sessions()
+			if len(sessions) != test.kept {
+				t.Fatalf("%d sessions are kept", len(sessions))
+			}
+			if test.kept > 0 && (sessions[0].User != test.user || fmt.Sprint(sessions[0].Recipients) != test.recipients) {
+				t.Errorf("got %+v", sessions[0])
+			}
+		})
+	}
+}
+
+func TestFailedLoginMakesNoSender(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true})
+	c := newCall(t, tap, "smtp")
+	c.talk("S: 220 x\nC: AUTH PLAIN AGV2ZQBnZWhlaW0=\nS: 535 no\nC: MAIL FROM:<eve@x>\nS: 250 ok\nC: RCPT TO:<bob@x>\nS: 250 ok\nC: RCPT TO:<ada@x>\n")
+	wiretap.User(c.server, "ada@x", true)
+	if got := only(t, tap); strings.Contains(got, "bob") {
+		t.Errorf("ada saw\n%s", got)
+	}
+}
+
+func TestViewerSeesTheSessionFromItsStart(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true})
+	mine, cancel := tap.Subscribe(wiretap.Filter{Proto: "pop3s", User: "ada@x"})
+	other, cancelOther := tap.Subscribe(wiretap.Filter{Proto: "imap"})
+	c := newCall(t, tap, "pop3")
+	c.talk(login)
+	wiretap.User(c.server, "ada@x", true)
+	c.talk("S: +OK welcome\n")
+	c.hangUp()
+	cancel()
+	cancelOther()
+	var got []string
+	for e := range mine {
+		if e.Session.User != "ada@x" {
+			t.Errorf("an event of %+v", e.Session)
+		}
+		if e.Ended {
+			got = append(got, "end")
+		} else {
+			got = append(got, e.Line.String())
+		}
+	}
+	want := "S: +OK ready|C: USER ada|S: +OK|C: PASS ••••|S: +OK welcome|end"
+	if s := strings.Join(got, "|"); s != want {
+		t.Errorf("got %s", s)
+	}
+	for e := range other {
+		t.Errorf("the viewer of IMAP saw %+v", e)
+	}
+}
+
+func TestSlowViewerLosesLines(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true})
+	events, cancel := tap.Subscribe(wiretap.Filter{})
+	c := newCall(t, tap, "pop3")
+	const said = 3000
+	c.talk("S: +OK ready\n" + strings.Repeat("C: NOOP\n", said))
+	seen := 0
+	for range 10 {
+		<-events
+		seen++
+	}
+	c.talk("C: QUIT\n")
+	cancel()
+	lost := 0
+	for e := range events {
+		seen++
+		lost += e.Lost
+	}
+	if seen+lost != said+2 || lost == 0 {
+		t.Errorf("seen %d, lost %d of %d", seen, lost, said+2)
+	}
+}
+
+func TestWhatIsKeptIsBounded(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true, MaxSessions: 3, MaxBytes: 100 << 10})
+	open := newCall(t, tap, "pop3")
+	open.talk("S: +OK the first\n")
+	for i := range 5 {
+		c := newCall(t, tap, "pop3")
+		c.talk(fmt.Sprintf("S: +OK %d\n", i))
+		c.hangUp()
+	}
+	var got []string
+	for _, s := range tap.Sessions() {
+		got = append(got, wiretap.Transcript(s))
+	}
+	if s := strings.Join(got, ""); s != "S: +OK the first\nS: +OK 3\nS: +OK 4\n" {
+		t.Errorf("kept\n%s", s)
+	}
+
+	long := strings.Repeat("x", 5000)
+	open.talk(strings.Repeat("C: NOOP "+long+"\n", 100))
+	for _, s := range tap.Sessions() {
+		for _, line := range s.Lines {
+			if len(line.Text) > 1000 {
+				t.Errorf("a line of %d octets is kept", len(line.Text))
+			}
+			if line.Cut > 0 && line.Cut+len(line.Text) != len("NOOP ")+len(long) {
+				t.Errorf("%d octets are said to be cut", line.Cut)
+			}
+		}
+		if n := len(s.Lines); n > 50 || s.Missing > 0 && s.Missing+n != 101 {
+			t.Errorf("%d lines are kept, %d missing", n, s.Missing)
+		}
+	}
+}
+
+func TestOldestSessionGivesWay(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true, MaxSessions: 2})
+	var calls []*call
+	for i := range 4 {
+		c := newCall(t, tap, "pop3")
+		c.talk(fmt.Sprintf("S: +OK %d\n", i))
+		calls = append(calls, c)
+	}
+	calls[0].talk("C: NOOP\nS: +OK still served\n")
+	var got string
+	for _, s := range tap.Sessions() {
+		got += wiretap.Transcript(s)
+	}
+	same(t, got, "S: +OK 2\nS: +OK 3\n")
+}
+
+func TestNothingIsKeptOfTLS(t *testing.T) {
+	for proto, talk := range map[string][2]string{
+		"pop3": {"S: +OK ready\nC: STLS\nS: +OK go\n", "S: +OK ready\nC: STLS\nS: +OK go\n"},
+		"smtp": {"S: 220 x\nC: EHLO y\nS: 250-x\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\n",
+			"S: 220 x\nC: EHLO y\nS: 250-x\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\n"},
+		"imap": {"S: * OK\nC: a STARTTLS\nS: a OK go\n", "S: * OK\nC: a STARTTLS\nS: a OK go\n"},
+	} {
+		t.Run(proto, func(t *testing.T) {
+			tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true})
+			c := newCall(t, tap, proto)
+			c.talk(talk[0])
+			c.talk("C: \x16\x03\x01 PASS geheim\nS: \x16\x03\x03\n")
+			same(t, only(t, tap), talk[1]+"# (TLS from here)\n")
+		})
+		t.Run(proto+" unasked", func(t *testing.T) {
+			tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true})
+			c := newCall(t, tap, proto)
+			c.talk("C: \x16\x03\x01 PASS geheim\nS: \x16\x03\x03\n")
+			same(t, only(t, tap), "# (TLS from here)\n")
+		})
+	}
+}
+
+func TestBodiesAreCutShort(t *testing.T) {
+	for _, test := range []struct{ name, proto, talk, want string }{
+		{"smtp data", "smtp", "S: 220\nC: DATA\nS: 354 go\nC: 1\nC: 2\nC: 3\nC: ..\nC: .\nS: 250 ok\n",
+			"S: 220\nC: DATA\nS: 354 go\nC: 1\nC: 2\n# (7 octets left out)\nC: .\nS: 250 ok\n"},
+		{"smtp bdat", "smtp", "S: 220\nC: BDAT 9 LAST\nC: 1\nC: 2\nC: 3\nS: 250 ok\n",
+			"S: 220\nC: BDAT 9 LAST\nC: 1\nC: 2\n# (3 octets left out)\nS: 250 ok\n"},
+		{"pop3 retr", "pop3", "S: +OK\nC: RETR 1\nS: +OK\nS: 1\nS: 2\nS: 3\nS: .\nC: STAT\nS: +OK 0 0\n",
+			"S: +OK\nC: RETR 1\nS: +OK\nS: 1\nS: 2\n# (3 octets left out)\nS: .\nC: STAT\nS: +OK 0 0\n"},
+		{"imap fetch", "imap", "C: 1 FETCH 1 BODY[]\nS: * 1 FETCH (BODY[] {10}\nS: 1\nS: 2\nS: 1 OK)\nS: 1 OK\nC: 2 NOOP\n",
+			"C: 1 FETCH 1 BODY[]\nS: * 1 FETCH (BODY[] {10}\nS: 1\nS: 2\n# (4 octets left out)\nS: )\nS: 1 OK\nC: 2 NOOP\n"},
+		{"imap short literal", "imap", "S: * LIST () \"/\" {3}\nS: a\"b\nC: 1 SELECT {3+}\nC: a\"b\nC: 2 NOOP\n",
+			"S: * LIST () \"/\" {3}\nS: a\"b\\c\nS:\nC: 1 SELECT {3+}\nC: a\"b\\c\nC:\nC: 2 NOOP\n"},
+		{"imap append", "imap", "C: 1 APPEND x {9}\nS: + go\nC: 1\nC: 2\nC: 3\nC: \nS: 1 OK\n",
+			"C: 1 APPEND x {9}\nS: + go\nC: 1\nC: 2\n# (3 octets left out)\nC:\nS: 1 OK\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true, BodyLines: 2})
+			newCall(t, tap, test.proto).talk(test.talk)
+			same(t, only(t, tap), test.want)
+		})
+	}
+}
+
+// TestTranscriptIsAConversationFile reads what the tap prints with the
+// package that plays it.
+func TestTranscriptIsAConversationFile(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true})
+	c := newCall(t, tap, "imap")
+	c.talk("C: 1 STORE 1 +FLAGS (\\Seen \\recent)\nS: * 1 FETCH {x} \x1b[2J\xff\nC: 2 NOOP " + strings.Repeat("x", 2000) + "\n")
+	want := `
+C: 1 STORE 1 +FLAGS (\Seen \\recent)
+S: * 1 FETCH \x7bx} \x1b[2J\xff
+C: 2 NOOP ` + strings.Repeat("x", 993) + `
+# (1007 octets more)
+`
+	got := only(t, tap)
+	same(t, got, want)
+	f, err := transcript.Parse([]byte("-- talk --\nopen imap\n" + got))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Talk) != 4 {
+		t.Errorf("it has %d steps", len(f.Talk))
+	}
+}
+
+type secure struct{ net.Conn }
+
+func (secure) ConnectionState() tls.ConnectionState {
+	return tls.ConnectionState{ServerName: "mail.example.test"}
+}
+
+func TestTLSFactsComeThrough(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true})
+	client, server := net.Pipe()
+	defer client.Close()
+	tapped := tap.Wrap(secure{server}, "imap", wiretap.ServerSide)
+	defer tapped.Close()
+	s, ok := tapped.(interface{ ConnectionState() tls.ConnectionState })
+	if !ok || s.ConnectionState().ServerName != "mail.example.test" {
+		t.Error("TLS is hidden")
+	}
+	plain := tap.Wrap(client, "imap", wiretap.ClientSide)
+	if _, ok := plain.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		t.Error("a connection without TLS looks safe")
+	}
+	// After STARTTLS, the tap is beneath a *tls.Conn.
+	wiretap.User(tls.Server(tapped, nil), "ada@x", true)
+	if s := tap.Sessions()[0]; s.User != "ada@x" {
+		t.Error("the user was not passed on through TLS")
+	}
+}
+
+// TestListen records real connections, both sides at once.
+func TestListen(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true, Now: func() time.Time { return time.Unix(7, 0) }})
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := tap.Listen(inner, "pop3", "none")
+	conns := map[net.Listener]bool{l: true} // a listener must do as a key
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for range 4 {
+			c, err := l.Accept()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			serving.Go(func() {
+				defer c.Close()
+				io.WriteString(c, "+OK ready\r\n")
+				for s := bufio.NewScanner(c); s.Scan() && s.Text() != "QUIT"; {
+					io.WriteString(c, "+OK\r\n")
+				}
+			})
+		}
+	})
+	for range 4 {
+		serving.Go(func() {
+			c, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			c = tap.Wrap(c, "pop3", wiretap.ClientSide)
+			io.WriteString(c, strings.Repeat("NOOP\r\n", 100)+"QUIT\r\n")
+			io.Copy(io.Discard, c)
+			c.Close()
+		})
+	}
+	for range 100 {
+		for _, s := range tap.Sessions() {
+			s.For("x")
+		}
+	}
+	serving.Wait()
+	l.Close()
+	delete(conns, l)
+	sessions := tap.Sessions()
+	if len(sessions) != 8 || len(conns) != 0 {
+		t.Fatalf("%d sessions", len(sessions))
+	}
+	for _, s := range sessions {
+		if s.End.Unix() != 7 || len(s.Lines) != 202 || s.ServerOctets != int64(len("+OK ready\r\n")+500) {
+			t.Errorf("a session of %d lines, %d octets", len(s.Lines), s.ServerOctets)
+		}
+	}
+}
+
+func BenchmarkTap(b *testing.B) {
+	for name, config := range map[string]wiretap.Config{
+		"none":     {},
+		"unknown":  {Enabled: true},
+		"everyone": {Enabled: true, Everyone: true},
+	} {
+		b.Run(name, func(b *testing.B) {
+			tap := wiretap.New(config)
+			c := tap.Wrap(discard{}, "pop3", wiretap.ServerSide)
+			defer c.Close()
+			reply := []byte("+OK\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 60) + ".\r\n")
+			io.WriteString(c, "+OK\r\n")
+			b.SetBytes(int64(len(reply)))
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Read(make([]byte, 8))
+				c.Write(reply)
+			}
+		})
+	}
+}
+
+// discard reads RETR for ever, and forgets what is written.
+type discard struct{ net.Conn }
+
+func (discard) Read(b []byte) (int, error)  { return copy(b, "RETR 1\r\n"), nil }
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+func (discard) Close() error                { return nil }
+func (discard) LocalAddr() net.Addr         { return nil }
+func (discard) RemoteAddr() net.Addr        { return nil }
+
+func TestClearForgetsOpenSessionsToo(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true})
+	client, server := net.Pipe()
+	defer client.Close()
+	conn := tap.Wrap(server, "pop3", wiretap.ServerSide)
+	defer conn.Close()
+	say := func(text string) {
+		t.Helper()
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			client.Read(make([]byte, 512))
+		}()
+		if _, err := conn.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		<-read
+	}
+	say("+OK ready\r\n")
+	if n, octets := tap.Kept(); n != 1 || octets == 0 {
+		t.Fatalf("%d sessions, %d octets", n, octets)
+	}
+	tap.Clear()
+	say("+OK what nobody may see\r\n")
+	if n, octets := tap.Kept(); n != 0 || octets != 0 || len(tap.Sessions()) != 0 {
+		t.Errorf("after Clear: %d sessions, %d octets", n, octets)
+	}
+}
