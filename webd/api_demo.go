@@ -53,7 +53,7 @@ func seedDemo(c *call) error {
 		return err
 	}
 	for _, raw := range all {
-		if err := c.s.deliver(c.Context(), raw, c.user); err != nil {
+		if err := c.s.greet(c.Context(), c.user, store.Bytes(raw)); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package webd
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -51,7 +50,7 @@ func sendMessage(c *call) error {
 		return err
 	}
 	defer spool.Close()
-	if err := c.s.post(c.Context(), c.user, l.recipients(), spool); err != nil {
+	if err := c.s.post(c.Context(), c.user.ID, l.From, l.recipients(), spool); err != nil {
 		var refused *refusal
 		if errors.As(err, &refused) {
 			if p, known := replyTo(refused.err); known {
@@ -61,7 +60,7 @@ func sendMessage(c *call) error {
 		return err
 	}
 	if a.Save {
-		if err := c.keepSent(spool); err != nil {
+		if err := c.s.keepSent(c.Context(), c.user.ID, spool); err != nil {
 			return err
 		}
 	}
@@ -99,8 +98,8 @@ func (c *call) letter(a *apiLetter) (*letter, error) {
 		if err != nil || len(from) != 1 {
 			return nil, store.ErrBadAddress
 		}
-		if may, err := c.s.Store.MaySend(c.Context(), c.user.ID, requoted(from[0])); err != nil || !may {
-			return nil, errors.Join(err, errNotYours)
+		if _, err := c.s.sender(c.Context(), c.user.ID, from[0]); err != nil {
+			return nil, err
 		}
 		l.From = from[0]
 	}
@@ -129,24 +128,4 @@ func bareID(id string) string {
 		}
 		return r
 	}, id)
-}
-
-// keepSent puts a copy where the user's other clients keep theirs.
-func (c *call) keepSent(body store.Source) error {
-	sent, err := c.use(`\Sent`)
-	if err != nil {
-		return err
-	}
-	_, _, err = c.s.Store.Append(c.Context(), sent.ID, []store.Appended{{Flags: store.Flags{System: store.Seen}, Body: body}})
-	return err
-}
-
-// deliver puts a message that we have made ourselves into a user's inbox.
-func (s *Server) deliver(ctx context.Context, raw []byte, u store.User) error {
-	head := "Return-Path: <>\r\nReceived: by " + s.Hostname + " with HTTP;\r\n\t" + message.NewDate(s.Now()) + "\r\n"
-	_, err := s.Store.Accept(ctx, store.Delivery{
-		Recipients: []store.Recipient{{Address: u.Address, User: u.ID}},
-		Body:       store.Prefix([]byte(head), store.Bytes(raw)),
-	})
-	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -202,7 +201,7 @@ func (v *visit) dispatch(c *composing, sure bool) error {
 		return err
 	}
 	sent = true
-	o := &outgoing{s: v.s, saved: d, head: head, body: body, user: v.user, session: v.session, failed: v.T("compose.failed", c.Subject), noCopy: v.T("compose.no-copy")}
+	o := &outgoing{s: v.s, saved: d, head: head, body: body, user: v.user.ID, session: v.session, failed: v.T("compose.failed", c.Subject), noCopy: v.T("compose.no-copy")}
 	if original != nil {
 		o.how, o.from, o.original = how, from.ID, original.UID
 	}
@@ -251,7 +250,7 @@ type outgoing struct {
 	s              *Server
 	head           int64 // octets of what stays in the house, at the beginning of body
 	body           *store.Body
-	user           store.User
+	user           store.UserID
 	session        *session
 	how            string
 	from           store.MailboxID
@@ -276,7 +275,7 @@ func (r rest) Open() (store.Reader, error) {
 // deliver sends the letter, keeps a copy in Sent, and removes the draft.
 func (o *outgoing) deliver(ctx context.Context) error {
 	defer o.body.Close()
-	if err := o.s.post(ctx, o.user, o.letter.recipients(), rest{o.body, o.head}); err != nil {
+	if err := o.s.post(ctx, o.user, o.letter.From, o.letter.recipients(), rest{o.body, o.head}); err != nil {
 		o.session.warn(notice{Text: o.failed, Bad: true, URL: "/m/" + slug(o.box.Name)})
 		return errors.Join(err, o.unmark(ctx))
 	}
@@ -289,20 +288,8 @@ func (o *outgoing) deliver(ctx context.Context) error {
 
 // keep is what follows once the letter has gone.
 func (o *outgoing) keep(ctx context.Context) error {
-	boxes, err := o.s.Store.Mailboxes(ctx, o.user.ID)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(boxes, func(m store.Mailbox) bool { return m.SpecialUse == `\Sent` })
-	var to store.Mailbox
-	if i >= 0 {
-		to = boxes[i]
-	} else if to, err = o.s.Store.CreateMailbox(ctx, o.user.ID, "Sent", `\Sent`); err != nil {
-		return err
-	}
 	// The author's own copy says who got it blindly.
-	copied := store.Prefix([]byte(blindFields(o.letter)), rest{o.body, o.head})
-	if _, _, err := o.s.Store.Append(ctx, to.ID, []store.Appended{{Flags: store.Flags{System: store.Seen}, Body: copied}}); err != nil {
+	if err := o.s.keepSent(ctx, o.user, store.Prefix([]byte(blindFields(o.letter)), rest{o.body, o.head})); err != nil {
 		return err
 	}
 	if o.original != 0 {
@@ -314,7 +301,7 @@ func (o *outgoing) keep(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err = o.s.Store.Remove(ctx, o.box.ID, []store.UID{o.uid})
+	_, err := o.s.Store.Remove(ctx, o.box.ID, []store.UID{o.uid})
 	return err
 }
 

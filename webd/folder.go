@@ -1,6 +1,7 @@
 package webd
 
 import (
+	"context"
 	"net/url"
 	"slices"
 	"strings"
@@ -107,16 +108,19 @@ func (v *visit) box() (folder, error) {
 	return f, nil
 }
 
-// use is the visitor's mailbox for a special use, or ErrNoSuchMailbox.
-func (v *visit) use(use string) (store.Mailbox, error) {
-	boxes, err := v.s.Store.Mailboxes(v.Context(), v.user.ID)
+// use is a user's mailbox for a special use.
+func (s *Server) use(ctx context.Context, u store.UserID, use string) (store.Mailbox, error) {
+	boxes, err := s.Store.Mailboxes(ctx, u)
 	if err != nil {
 		return store.Mailbox{}, err
 	}
 	i := slices.IndexFunc(boxes, func(m store.Mailbox) bool { return m.SpecialUse == use })
 	if i < 0 {
 		// Somebody has removed it with another client: make it again.
-		return v.s.Store.CreateMailbox(v.Context(), v.user.ID, strings.TrimPrefix(use, `\`), use)
+		return s.Store.CreateMailbox(ctx, u, strings.TrimPrefix(use, `\`), use)
 	}
 	return boxes[i], nil
 }
+
+// use is the visitor's mailbox for a special use.
+func (v *visit) use(use string) (store.Mailbox, error) { return v.s.use(v.Context(), v.user.ID, use) }

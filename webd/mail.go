@@ -214,9 +214,7 @@ func (s *Server) sendSample(v *visit) error {
 		return err
 	}
 	defer spool.Close()
-	head := "Return-Path: <>\r\n" + s.received("sample", l.To)
-	_, err = s.Store.Accept(v.Context(), store.Delivery{Recipients: []store.Recipient{{User: v.user.ID}}, Body: store.Prefix([]byte(head), spool)})
-	if err != nil {
+	if err := s.greet(v.Context(), v.user, spool); err != nil {
 		return err
 	}
 	return v.done(notice{Text: v.T("done.sample")})

@@ -47,11 +47,11 @@ func (s *Server) resolveOne(ctx context.Context, a message.Address, size int64) 
 		found, err = s.Store.Resolve(ctx, "postmaster")
 	}
 	if errors.Is(err, store.ErrNotLocal) && s.Relay {
-		domain, err := store.CanonicalDomain(a.Host)
+		remote, err := inEnvelope(a)
 		if err != nil {
-			return nil, store.ErrBadAddress
+			return nil, err
 		}
-		return []store.Recipient{{Address: address, Remote: strings.TrimSuffix(address, a.Host) + domain}}, nil
+		return []store.Recipient{{Address: address, Remote: remote}}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -76,6 +76,14 @@ func requoted(a message.Address) string {
 		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(a.Mailbox) + `"@` + a.Host
 	}
 	return a.Mailbox + "@" + a.Host
+}
+
+// inEnvelope is an address with its domain in the one form that DNS knows. It
+// answers store.ErrBadAddress.
+func inEnvelope(a message.Address) (string, error) {
+	domain, err := store.CanonicalDomain(a.Host)
+	a.Host = domain
+	return requoted(a), err
 }
 
 // author is the user as From has them.
@@ -114,37 +122,70 @@ type text interface {
 	store.Source
 }
 
-// post sends a message: whole when it returns nil, else not at all. It
-// returns the fields that stand above it. The mail has gone by HTTP so far;
-// from here on it goes as all mail does.
-func (s *Server) post(ctx context.Context, u store.User, to []message.Address, mail text) error {
-	if may, err := s.Store.MaySend(ctx, u.ID, u.Address); err != nil || !may {
-		return errors.Join(err, errNotYours)
+// post sends a user's message from one of their addresses: whole when it
+// returns nil, else not at all. The mail has gone by HTTP so far; from here on
+// it goes as all mail does.
+func (s *Server) post(ctx context.Context, u store.UserID, from message.Address, to []message.Address, mail text) error {
+	sender, err := s.sender(ctx, u, from)
+	if err != nil {
+		return err
 	}
 	recipients, err := s.resolve(ctx, to, mail.Size())
 	if err != nil {
 		return err
 	}
-	id := strings.ToLower(rand.Text()[:16])
-	head := []byte("Return-Path: <" + u.Address + ">\r\n" + s.received(id, to))
+	var signatures []byte
 	if s.Signer != nil {
-		signatures, err := s.Signer.Sign(ctx, u.Address[strings.LastIndexByte(u.Address, '@')+1:], mail, mail.Size())
+		signatures, err = s.Signer.Sign(ctx, sender[strings.LastIndexByte(sender, '@')+1:], mail, mail.Size())
 		if err != nil {
 			return fmt.Errorf("sign: %w", err)
 		}
-		head = append(head, signatures...)
 	}
+	return s.accept(ctx, sender, to, recipients, signatures, mail)
+}
+
+// sender is an address of From as the envelope has it. It answers
+// errNotYours when it is not the user's.
+func (s *Server) sender(ctx context.Context, u store.UserID, from message.Address) (string, error) {
+	may, err := s.Store.MaySend(ctx, u, requoted(from))
+	if err != nil || !may {
+		return "", errors.Join(err, errNotYours)
+	}
+	return inEnvelope(from)
+}
+
+// greet delivers a message that the server has written itself to a user.
+func (s *Server) greet(ctx context.Context, u store.User, mail store.Source) error {
+	return s.accept(ctx, "", []message.Address{author(u)}, []store.Recipient{{Address: u.Address, User: u.ID}}, nil, mail)
+}
+
+// accept is the one door through which mail from the browser enters the
+// store. head are fields to stand above it, besides those of the trace.
+func (s *Server) accept(ctx context.Context, sender string, to []message.Address, recipients []store.Recipient, head []byte, mail store.Source) error {
+	id := strings.ToLower(rand.Text()[:16])
+	head = append([]byte("Return-Path: <"+sender+">\r\n"+s.received(id, to)), head...)
 	wide := func(r rune) bool { return r > unicode.MaxASCII }
-	utf8 := strings.ContainsFunc(u.Address, wide)
+	utf8 := strings.ContainsFunc(sender, wide)
 	for _, r := range recipients {
 		utf8 = utf8 || strings.ContainsFunc(r.Remote, wide)
 	}
-	accepted, err := s.Store.Accept(ctx, store.Delivery{Sender: u.Address, Recipients: recipients, Body: store.Prefix(head, mail), UTF8: utf8})
+	accepted, err := s.Store.Accept(ctx, store.Delivery{Sender: sender, Recipients: recipients, Body: store.Prefix(head, mail), UTF8: utf8})
 	if err != nil {
 		return err
 	}
-	s.Log.Info("accepted", "proto", "http", "id", id, "from", u.Address, "to", len(to), "copies", len(accepted.Delivered), "size", accepted.Size)
+	s.Log.Info("accepted", "proto", "http", "id", id, "from", sender, "to", len(to), "copies", len(accepted.Delivered), "size", accepted.Size)
 	return nil
+}
+
+// keepSent puts a copy of what was sent where the user's other clients keep
+// theirs.
+func (s *Server) keepSent(ctx context.Context, u store.UserID, body store.Source) error {
+	sent, err := s.use(ctx, u, `\Sent`)
+	if err != nil {
+		return err
+	}
+	_, _, err = s.Store.Append(ctx, sent.ID, []store.Appended{{Flags: store.Flags{System: store.Seen}, Body: body}})
+	return err
 }
 
 // received is the trace field of a mail that began in a browser. It does not
