@@ -38,7 +38,7 @@ func files(t *testing.T, endings ...string) (found []source) {
 			return filepath.SkipDir
 		}
 		wanted := len(endings) == 0 || slices.Contains(endings, filepath.Ext(path))
-		if !d.Type().IsRegular() || !wanted {
+		if !d.Type().IsRegular() || !wanted || d.Name() == ".git" { // a file in a linked worktree
 			return nil
 		}
 		text, err := os.ReadFile(path)
