@@ -141,6 +141,19 @@ func (s *Store) Aliases(ctx context.Context) ([]Alias, error) {
 	return all, nil
 }
 
+// maxSenders bounds the addresses that one user is offered to send from.
+const maxSenders = 100
+
+// Senders lists the addresses that a user may send from (see
+// [Store.MaySend]): their own, then the aliases that lead to it, the nearest
+// first. Of more than a hundred it lists the first.
+func (s *Store) Senders(ctx context.Context, u UserID) ([]string, error) {
+	return list(ctx, s.readers, scanOne[string], `WITH RECURSIVE own (address, depth) AS (
+			SELECT address, 0 FROM user WHERE id = $1
+			UNION SELECT alias.address, own.depth + 1 FROM own JOIN alias ON alias.target = own.address WHERE own.depth <= $2)
+		SELECT address FROM own GROUP BY address ORDER BY min(depth), address LIMIT $3`, u, maxAliasDepth, maxSenders)
+}
+
 // RemoveAlias removes one target of an alias, or all of them when target is
 // "". It answers ErrNoSuchUser when there is no such alias.
 func (s *Store) RemoveAlias(ctx context.Context, alias, target string) error {

@@ -464,6 +464,20 @@ func TestResolve(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, c := range []struct {
+		user store.UserID
+		want string
+	}{{ada.ID, "ada@example.test team@example.test gnir@example.test ring@example.test"}, {eve.ID, "eve@example.test team@example.test gnir@example.test ring@example.test"}} {
+		all, err := s.Senders(ctx, c.user)
+		if err != nil || strings.Join(all, " ") != c.want {
+			t.Errorf("senders are %v, %v", all, err)
+		}
+		for _, a := range all {
+			if may, err := s.MaySend(ctx, c.user, a); err != nil || !may {
+				t.Errorf("%s is offered and then refused: %v", a, err)
+			}
+		}
+	}
 	users := func(to []store.Recipient) (ids []store.UserID, remote []string) {
 		for _, r := range to {
 			if r.User == 0 {

@@ -14,7 +14,7 @@ import (
 // answer is the form of an answer to a message, or of passing it on.
 func (s *Server) answer(v *visit, box folder, m *store.Message, how string) error {
 	key := box.Slug() + "/" + strconv.FormatUint(uint64(m.UID), 10)
-	c := &composing{Source: how + " " + key, CloseURL: "/m/" + key, Title: v.T("action." + how)}
+	c := &composing{Source: how + " " + key, From: v.addressedTo(m), CloseURL: "/m/" + key, Title: v.T("action." + how)}
 	e := m.Envelope
 	subject, _ := plainPrefix(message.DecodeHeader(e.Subject))
 	b, err := s.Store.OpenBody(v.Context(), m.Blob)
@@ -40,12 +40,9 @@ func (s *Server) answer(v *visit, box folder, m *store.Message, how string) erro
 	if len(to) == 0 {
 		to = e.From
 	}
-	own := func(a message.Address) bool {
-		may, err := s.Store.MaySend(v.Context(), v.user.ID, addressText(a))
-		return err == nil && may
-	}
+	own := func(a message.Address) bool { return v.ownAddress(requoted(a)) != "" }
 	if len(to) > 0 && !slices.ContainsFunc(to, func(a message.Address) bool { return !own(a) }) {
-		to = e.To // an answer to what one has sent oneself goes on to the others
+		to, c.From = e.To, v.ownAddress(requoted(to[0])) // an answer to what one has sent oneself goes on to the others
 	}
 	c.To = typed(to)
 	if how == "reply-all" {

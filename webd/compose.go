@@ -28,11 +28,13 @@ type composing struct {
 	ID              string // of the letter to be, so that it is sent once
 	Draft           string // the UID of the draft that this replaces, or ""
 	Source          string // what it answers: "reply inbox/41", or ""
+	From            string // one of the user's addresses; "" is their own
 	To, Cc, Bcc     string
 	Subject, Text   string
 	Files           []keptFile
 	Problem, Ask    string // why it was not sent
 	More            bool   // show Cc and Bcc
+	Authors         []fromChoice
 	Pane            string
 	fresh           []*multipart.FileHeader
 	Title, CloseURL string
@@ -56,6 +58,10 @@ func (v *visit) renderCompose(c *composing) error {
 	}
 	if c.CloseURL == "" {
 		c.CloseURL = "/m/inbox"
+	}
+	var err error
+	if c.Authors, err = v.fromChoices(c.From); err != nil {
+		return err
 	}
 	v.w.Header().Set("Vary", "X-Pane")
 	return v.render("compose", c.Title, c)
@@ -89,13 +95,13 @@ var letterID = regexp.MustCompile(`^[a-z0-9]{16,40}$`)
 func (v *visit) form() (*composing, error) {
 	c := &composing{
 		ID: v.PostFormValue("id"), Draft: v.PostFormValue("draft"), Source: v.PostFormValue("source"),
-		To: v.PostFormValue("to"), Cc: v.PostFormValue("cc"), Bcc: v.PostFormValue("bcc"),
+		From: v.PostFormValue("from"), To: v.PostFormValue("to"), Cc: v.PostFormValue("cc"), Bcc: v.PostFormValue("bcc"),
 		Subject: v.PostFormValue("subject"), Text: v.PostFormValue("text"),
 	}
 	if !letterID.MatchString(c.ID) {
 		return nil, errForm
 	}
-	if err := singleLine(c.To, c.Cc, c.Bcc, c.Subject, c.Source, c.Draft); err != nil {
+	if err := singleLine(c.From, c.To, c.Cc, c.Bcc, c.Subject, c.Source, c.Draft); err != nil {
 		return nil, err
 	}
 	for _, key := range v.PostForm["keep"] {
@@ -156,7 +162,11 @@ func (s *Server) compose(v *visit) error {
 // letter makes what the form says. A draft may be incomplete; strict asks
 // for what can be sent.
 func (v *visit) letter(c *composing, strict bool) (*letter, error) {
-	l := &letter{ID: c.ID + "@" + v.s.Hostname, Date: v.s.Now(), From: author(v.user), Subject: c.Subject, Text: c.Text}
+	from, err := v.from(c.From)
+	if err != nil {
+		return nil, err
+	}
+	l := &letter{ID: c.ID + "@" + v.s.Hostname, Date: v.s.Now(), From: from, Subject: c.Subject, Text: c.Text}
 	for _, f := range []struct {
 		text string
 		into *[]message.Address

@@ -210,7 +210,7 @@ func TestRelayQueuesForElsewhere(t *testing.T) {
 func TestNoHeaderIsInjected(t *testing.T) {
 	s := newMailSite(t, nil)
 	v := s.login("alice")
-	for _, field := range []string{"to", "cc", "bcc", "subject", "source", "draft"} {
+	for _, field := range []string{"from", "to", "cc", "bcc", "subject", "source", "draft"} {
 		for _, end := range []string{"\r\n", "\n", "\r", "\x00", "\u2028"} {
 			form := url.Values{"to": {"bob@yubin.test"}, "subject": {"x"}, "text": {"x"}}
 			form.Set(field, "bob@yubin.test"+end+"Bcc: carol@example.jp")

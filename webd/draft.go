@@ -42,6 +42,9 @@ func (v *visit) openDraft(uid string) (*composing, error) {
 	defer b.Close()
 	e := m.Envelope
 	c := &composing{Draft: uid, To: typed(e.To), Cc: typed(e.Cc), Bcc: typed(e.Bcc), Subject: message.DecodeHeader(e.Subject), CloseURL: box.URL()}
+	if len(e.From) == 1 {
+		c.From = v.ownAddress(requoted(e.From[0]))
+	}
 	if id, _, _ := strings.Cut(e.MessageID, "@"); letterID.MatchString(id) {
 		c.ID = id
 	}

@@ -88,8 +88,9 @@ func inEnvelope(a message.Address) (string, error) {
 
 // author is the user as From has them.
 func author(u store.User) message.Address {
-	at := strings.LastIndexByte(u.Address, '@')
-	return message.Address{Name: strings.TrimSpace(u.Name), Mailbox: u.Address[:at], Host: u.Address[at+1:]}
+	a := message.Address{Name: strings.TrimSpace(u.Name)}
+	a.Mailbox, a.Host = cutAddress(u.Address)
+	return a
 }
 
 // put writes a letter into a spool, which the caller closes.
