@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,89 +12,86 @@ import (
 
 // Allowance bounds how many recipients elsewhere users may write to, so that
 // a stolen password is not the end of this server's good name. One Allowance
-// is for all listeners together; it forgets at a restart. In every limit 0 is
-// none.
+// is for all listeners together. In every limit 0 is none.
 type Allowance struct {
 	UserHour, UserDay     int
 	DomainHour, DomainDay int              // all users of a domain together
+	Memory                *store.Memory    // of what is spent; nil forgets at a restart
 	Now                   func() time.Time // nil is time.Now
 
-	mu    sync.Mutex
-	spent map[spender]*spending
+	mu  sync.Mutex
+	own store.Memory // in place of a nil Memory
 }
 
-// spender is a user's address or a domain of ours, and the length of a window.
-type spender struct {
+// limit is what a user, or all users of a domain, may spend in a window.
+type limit struct {
 	name   string
 	window time.Duration
+	most   int
+	who    string // as in a reply
 }
 
+// key is what a limit's spending is remembered under.
+func (l limit) key() string { return l.name + " " + l.window.String() }
+
+// spending is what has been spent in a window that has begun.
 type spending struct {
 	since time.Time
 	n     int
 }
 
-// many is when ended windows are looked for: those who can have one are users
-// of ours, so there are never many more than that.
-const many = 10_000
+func (s spending) String() string { return fmt.Sprintf("%d %d", s.since.UnixMilli(), s.n) }
+
+// parseSpending gives the zero spending for what is none.
+func parseSpending(text string) spending {
+	var since int64
+	var n int
+	if read, _ := fmt.Sscanf(text, "%d %d", &since, &n); read != 2 {
+		return spending{}
+	}
+	return spending{time.UnixMilli(since), n}
+}
 
 // take counts n recipients of a user, or says which limit they would exceed.
 func (a *Allowance) take(u store.User, n int) error {
 	if a == nil || n == 0 {
 		return nil
 	}
-	now := time.Now
+	now, memory := time.Now, a.Memory
 	if a.Now != nil {
 		now = a.Now
 	}
+	if memory == nil {
+		memory = &a.own
+	}
 	at := now()
 	domain := u.Address[strings.LastIndexByte(u.Address, '@')+1:]
-	limits := []struct {
-		spender
-		limit int
-		who   string
-	}{
-		{spender{u.Address, time.Hour}, a.UserHour, "You have"},
-		{spender{u.Address, 24 * time.Hour}, a.UserDay, "You have"},
-		{spender{domain, time.Hour}, a.DomainHour, "All of " + domain + " have"},
-		{spender{domain, 24 * time.Hour}, a.DomainDay, "All of " + domain + " have"},
-	}
+	limits := slices.DeleteFunc([]limit{
+		{u.Address, time.Hour, a.UserHour, "You have"},
+		{u.Address, 24 * time.Hour, a.UserDay, "You have"},
+		{domain, time.Hour, a.DomainHour, "All of " + domain + " have"},
+		{domain, 24 * time.Hour, a.DomainDay, "All of " + domain + " have"},
+	}, func(l limit) bool { return l.most == 0 })
+	spent := make([]spending, len(limits))
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sweep(at)
-	for _, l := range limits {
-		if s := a.spent[l.spender]; l.limit > 0 && s != nil && at.Sub(s.since) < l.window && s.n+n > l.limit {
+	for i, l := range limits {
+		text, _ := memory.Get(l.key())
+		s := parseSpending(text)
+		if at.Sub(s.since) >= l.window {
+			s = spending{since: at}
+		}
+		if s.n+n > l.most && s.n > 0 {
 			return answer(452, 7, 28, fmt.Sprintf("%s written to %d recipients elsewhere within %d hours, of %d allowed; try again in %s",
-				l.who, s.n, int(l.window.Hours()), l.limit, s.since.Add(l.window).Sub(at).Truncate(time.Minute)+time.Minute))
-		}
-	}
-	for _, l := range limits {
-		if l.limit == 0 {
-			continue
-		}
-		s := a.spent[l.spender]
-		if s == nil || at.Sub(s.since) >= l.window {
-			s = &spending{since: at}
-			a.spent[l.spender] = s
+				l.who, s.n, int(l.window.Hours()), l.most, s.since.Add(l.window).Sub(at).Truncate(time.Minute)+time.Minute))
 		}
 		s.n += n
+		spent[i] = s
+	}
+	for i, l := range limits {
+		memory.Set(l.key(), spent[i].String(), spent[i].since.Add(l.window))
 	}
 	return nil
-}
-
-// sweep forgets windows that have ended, once there are many.
-func (a *Allowance) sweep(at time.Time) {
-	if a.spent == nil {
-		a.spent = make(map[spender]*spending)
-	}
-	if len(a.spent) < many {
-		return
-	}
-	for who, s := range a.spent {
-		if at.Sub(s.since) >= who.window {
-			delete(a.spent, who)
-		}
-	}
 }
 
 // afford takes recipients elsewhere from the user's allowance. What was named

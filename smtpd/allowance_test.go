@@ -32,6 +32,21 @@ func TestAllowance(t *testing.T) {
 	step(24*time.Hour, ada, 3, "")
 }
 
+func TestAllowanceOutlivesARestart(t *testing.T) {
+	h := newHouse(t)
+	memory, err := h.store.Memory(t.Context(), "sent", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada := store.User{Address: "ada@example.test"}
+	for i, want := range []bool{true, false} {
+		a := &Allowance{UserHour: 2, Memory: memory}
+		if err := a.take(ada, 2); (err == nil) != want {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
 // However many connections there are, no limit is exceeded.
 func TestAllowanceIsSharedBetweenConnections(t *testing.T) {
 	a := &Allowance{UserDay: 100}

@@ -25,11 +25,7 @@ func (s *session) mayEnter(to string) error {
 	if s.Gate == nil || s.login != nil {
 		return nil
 	}
-	v, err := s.Gate.Recipient(s.ctx, s.facts(), to)
-	if err != nil {
-		return err
-	}
-	return refusal(v)
+	return refusal(s.Gate.Recipient(s.ctx, s.facts(), to))
 }
 
 // refusal is the reply to what the gate refuses.

@@ -47,7 +47,8 @@ type Store struct {
 	drops   maildropLocks
 	fts     index
 
-	stop    context.CancelFunc // ends the server's own goroutines
+	stop    context.CancelFunc // ends the store's own goroutines
+	ended   <-chan struct{}    // closed by stop
 	running sync.WaitGroup
 }
 
@@ -110,6 +111,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	var own context.Context
 	own, s.stop = context.WithCancel(context.Background())
+	s.ended = own.Done()
 	if o.Server {
 		if err := errors.Join(s.adoptCopy(ctx), s.sweepUnclaimed(ctx)); err != nil {
 			s.Close()

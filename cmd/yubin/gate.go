@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/yubin-mail/yubin/internal/mailauth"
+	"github.com/yubin-mail/yubin/store"
 )
 
 // gate is what the settings say about mail of strangers; nil takes it as it
-// comes.
-func (s *settings) gate() (*mailauth.Gate, error) {
+// comes. remember opens a memory of the store.
+func (s *settings) gate(remember func(kind string) (*store.Memory, error)) (*mailauth.Gate, error) {
 	policies, err := s.policies()
 	if err != nil {
 		return nil, err
@@ -35,7 +36,11 @@ func (s *settings) gate() (*mailauth.Gate, error) {
 		g.Blocklist = &mailauth.Blocklist{Resolver: resolver, Zones: s.Blocklists}
 	}
 	if s.Greylist {
-		g.Greylist = &mailauth.Greylist{Memory: mailauth.NewGreyMemory(0), Delay: s.GreylistDelay}
+		known, err := remember("greylist")
+		if err != nil {
+			return nil, err
+		}
+		g.Greylist = &mailauth.Greylist{Memory: known, Delay: s.GreylistDelay}
 	}
 	if g.Verifier == nil && g.Blocklist == nil && g.Greylist == nil {
 		return nil, nil

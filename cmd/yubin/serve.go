@@ -181,7 +181,13 @@ func (n *node) start(ctx context.Context) (err error) {
 		UnknownRecipients:  orUnlimited(cfg.UnknownRecipients),
 		Pause:              cfg.pause(),
 	})
+	remember := func(kind string) (*store.Memory, error) { return n.store.Memory(ctx, kind, 0) }
+	spent, err := remember("sent")
+	if err != nil {
+		return err
+	}
 	n.allowance = &smtpd.Allowance{
+		Memory:     spent,
 		UserHour:   cfg.SendPerUserHour,
 		UserDay:    cfg.SendPerUserDay,
 		DomainHour: cfg.SendPerDomainHour,
@@ -194,7 +200,7 @@ func (n *node) start(ctx context.Context) (err error) {
 		MaxSessions: cfg.WiretapSessions,
 		MaxBytes:    int(cfg.WiretapBytes),
 	})
-	if n.gate, err = cfg.gate(); err != nil {
+	if n.gate, err = cfg.gate(remember); err != nil {
 		return err
 	}
 	if err := cfg.makeKeys(time.Now()); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -137,6 +138,34 @@ func TestShutdownSaysGoodbyeInEveryProtocol(t *testing.T) {
 	}
 	if _, err := net.Dial("tcp", r.reach("admin")); err == nil {
 		t.Error("the admin listener still answers")
+	}
+}
+
+// Who came before, and what a user has sent, is known after a restart.
+func TestARestartForgetsNeitherNewcomersNorLimits(t *testing.T) {
+	c := testConfig(t, "--auth-greylist", "--auth-greylist-delay=1h", "--relay-enabled", "--relay-smarthosts=smtp://127.0.0.1:1", "--limits-send-per-user-hour=1")
+	for i, want := range []struct{ newcomer, user string }{
+		{"please come again in 1h0m1s", "250"},
+		{"please come again in ", "452 4.7.28"},
+	} {
+		n, r := startNode(t, c)
+		stranger := dialTo(t, r.reach("smtp"))
+		stranger.says("EHLO far.test\r\nMAIL FROM:<kim@far.test>\r\nRCPT TO:<ada@example.test>")
+		got := stranger.hears("451 4.7.1")
+		if !strings.Contains(got, want.newcomer) || i > 0 && strings.Contains(got, "1h0m1s") {
+			t.Errorf("run %d: %s", i, got)
+		}
+		user := dialTo(t, r.reach("submission"))
+		user.says("EHLO here.test\r\nAUTH PLAIN %s\r\nMAIL FROM:<ada@example.test>", base64.StdEncoding.EncodeToString([]byte("\x00ada@example.test\x00countess,of lovelace")))
+		user.hears("235")
+		user.hears("250")
+		user.says("RCPT TO:<kim@far.test>")
+		user.hears(want.user)
+		for _, k := range []talk{stranger, user} { // nobody waits for a transaction to end
+			k.says("QUIT")
+			k.hears("221")
+		}
+		stopNode(t, n)
 	}
 }
 

@@ -20,10 +20,10 @@ type Gate struct {
 
 // Recipient judges before there is a message: at RCPT. Postmaster always
 // hears, so that somebody can be told about a mistake (RFC 5321 §4.5.1).
-func (g *Gate) Recipient(ctx context.Context, f Facts, recipient string) (Verdict, error) {
+func (g *Gate) Recipient(ctx context.Context, f Facts, recipient string) Verdict {
 	local, _, _ := strings.Cut(recipient, "@")
 	if strings.EqualFold(local, "postmaster") {
-		return Verdict{Action: Accept}, nil
+		return Verdict{Action: Accept}
 	}
 	if g.Blocklist != nil {
 		if listing := g.Blocklist.Check(ctx, f.RemoteIP); listing.Zone != "" {
@@ -31,20 +31,16 @@ func (g *Gate) Recipient(ctx context.Context, f Facts, recipient string) (Verdic
 			if listing.Reason != "" {
 				text += ": " + listing.Reason
 			}
-			return Verdict{Refuse, 550, [3]int{5, 7, 1}, text}, nil
+			return Verdict{Refuse, 550, [3]int{5, 7, 1}, text}
 		}
 	}
 	if g.Greylist != nil {
-		wait, err := g.Greylist.Wait(ctx, f, recipient)
-		if err != nil {
-			return Verdict{}, err
-		}
-		if wait > 0 {
+		if wait := g.Greylist.Wait(f, recipient); wait > 0 {
 			wait = wait.Truncate(time.Second) + time.Second
-			return Verdict{Refuse, 451, [3]int{4, 7, 1}, fmt.Sprintf("We do not know you yet, please come again in %s (greylisting)", wait)}, nil
+			return Verdict{Refuse, 451, [3]int{4, 7, 1}, fmt.Sprintf("We do not know you yet, please come again in %s (greylisting)", wait)}
 		}
 	}
-	return Verdict{Action: Accept}, nil
+	return Verdict{Action: Accept}
 }
 
 // Message judges a message for all its recipients. Their domains may differ in

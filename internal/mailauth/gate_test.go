@@ -51,14 +51,10 @@ func TestBlockLists(t *testing.T) {
 
 func TestGreylisting(t *testing.T) {
 	now := testNow
-	g := &Greylist{Memory: NewGreyMemory(0), Now: func() time.Time { return now }}
+	g := &Greylist{Memory: make(greyNotes), Now: func() time.Time { return now }}
 	wait := func(ip, from, to string) time.Duration {
 		t.Helper()
-		d, err := g.Wait(t.Context(), Facts{RemoteIP: netip.MustParseAddr(ip), MailFrom: from}, to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
+		return g.Wait(Facts{RemoteIP: netip.MustParseAddr(ip), MailFrom: from}, to)
 	}
 	expect := func(what string, got, want time.Duration) {
 		t.Helper()
@@ -85,32 +81,49 @@ func TestGreylisting(t *testing.T) {
 	expect("IPv6 of the same network", wait("2001:db8::ffff:2", "a@x.test", "b@here.test"), 0)
 }
 
-func TestGreyMemoryIsBounded(t *testing.T) {
-	m := NewGreyMemory(2)
-	keys := []GreyKey{{1}, {2}, {3}}
-	for _, k := range keys[:2] {
-		_ = m.Save(t.Context(), k, GreyEntry{First: testNow})
+// greyNotes is a GreyMemory.
+type greyNotes map[string]greyNote
+
+type greyNote struct {
+	value   string
+	expires time.Time
+}
+
+func (n greyNotes) Get(key string) (string, bool) {
+	note, ok := n[key]
+	return note.value, ok
+}
+
+func (n greyNotes) Set(key, value string, expires time.Time) { n[key] = greyNote{value, expires} }
+
+// What is remembered may be forgotten as soon as it makes no difference any
+// more, and is harmless when it is damaged.
+func TestGreyMemory(t *testing.T) {
+	notes, now := make(greyNotes), testNow
+	g := &Greylist{Memory: notes, Now: func() time.Time { return now }}
+	key := greyKey(testFacts, "b@here.test")
+	g.Wait(testFacts, "b@here.test")
+	if got := notes[key].expires; !got.Equal(now.Add(24 * time.Hour)) {
+		t.Errorf("a newcomer is remembered until %s", got)
 	}
-	_ = m.Save(t.Context(), keys[0], GreyEntry{First: testNow, Known: true})
-	_ = m.Save(t.Context(), keys[2], GreyEntry{First: testNow})
-	for i, want := range []bool{true, false, true} {
-		if e, _ := m.Load(t.Context(), keys[i]); e.First.IsZero() == want {
-			t.Errorf("entry %d: %+v", i, e)
-		}
+	now = now.Add(time.Hour)
+	g.Wait(testFacts, "b@here.test")
+	if got := notes[key].expires; !got.Equal(now.Add(36 * 24 * time.Hour)) {
+		t.Errorf("who came again is remembered until %s", got)
+	}
+	notes[key] = greyNote{value: "1 2"}
+	if wait := g.Wait(testFacts, "b@here.test"); wait != 5*time.Minute {
+		t.Errorf("wait %s", wait)
 	}
 }
 
 func TestGate(t *testing.T) {
 	z := zone{"7.2.0.192.list.test A": {"127.0.0.4"}, "_dmarc.author.test TXT": {"v=DMARC1; p=reject"}}
-	grey := &Greylist{Memory: NewGreyMemory(0), Now: clock}
+	grey := &Greylist{Memory: make(greyNotes), Now: clock}
 	g := &Gate{Blocklist: &Blocklist{Resolver: z, Zones: []string{"list.test"}}, Greylist: grey}
 	recipient := func(f Facts, to string) Verdict {
 		t.Helper()
-		v, err := g.Recipient(t.Context(), f, to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
+		return g.Recipient(t.Context(), f, to)
 	}
 	if v := recipient(testFacts, "taro@here.test"); v.Action != Refuse || v.Code != 550 || !strings.Contains(v.Text, "192.0.2.7 is listed at list.test") {
 		t.Errorf("listed: %+v", v)

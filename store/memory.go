@@ -1,0 +1,194 @@
+package store
+
+import (
+	"cmp"
+	ring "container/list"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Memory holds small values under keys, each until it expires, and has them
+// again after a restart. Get and Set never wait for the disk: changes are
+// written behind, many in one transaction. So a crash loses those of the last
+// few seconds; closing the store loses none.
+//
+// When there are too many values, those are forgotten that have not been set
+// for the longest time. The zero value remembers until the program ends. It is
+// for concurrent use.
+type Memory struct {
+	store *Store // nil for the zero value
+	kind  string
+	max   int           // 0 is maxMemory
+	delay time.Duration // how long changes are collected
+	wake  chan struct{} // capacity 1: something has changed
+
+	mu      sync.Mutex
+	entries map[string]*ring.Element
+	order   *ring.List          // of memo, the one that was set last in front
+	changed map[string]struct{} // keys that the file has otherwise
+}
+
+type memo struct {
+	key, value string
+	expires    time.Time
+}
+
+const (
+	maxMemory   = 100_000
+	memoryDelay = 5 * time.Second
+	// memoryBatch bounds how long a transaction keeps the writer from mail.
+	memoryBatch = 500
+)
+
+// Memory opens the memory of one kind, which holds up to max values; 0 is
+// 100 000. It is to be asked for each kind once.
+func (s *Store) Memory(ctx context.Context, kind string, max int) (*Memory, error) {
+	m := &Memory{store: s, kind: kind, max: max, delay: memoryDelay, wake: make(chan struct{}, 1)}
+	m.init()
+	known, err := listMemos(ctx, s, kind, m.limit())
+	if err != nil {
+		return nil, fmt.Errorf("remember %s: %w", kind, err)
+	}
+	for _, k := range known {
+		m.entries[k.key] = m.order.PushBack(k)
+	}
+	s.running.Go(m.writeBehind)
+	return m, nil
+}
+
+func listMemos(ctx context.Context, s *Store, kind string, max int) ([]memo, error) {
+	return list(ctx, s.readers, func(r scanner) (k memo, err error) {
+		var key []byte
+		var expires int64
+		err = r.Scan(&key, &k.value, &expires)
+		k.key, k.expires = string(key), time.UnixMilli(expires)
+		return k, err
+	}, `SELECT key, value, expires FROM memory WHERE kind = $1 AND expires > $2 ORDER BY expires DESC LIMIT $3`, kind, s.now().UnixMilli(), max)
+}
+
+func (m *Memory) limit() int { return cmp.Or(m.max, maxMemory) }
+
+func (m *Memory) init() {
+	if m.entries == nil {
+		m.entries, m.order, m.changed = make(map[string]*ring.Element), ring.New(), make(map[string]struct{})
+	}
+}
+
+// Get returns the value under key, if there is one.
+func (m *Memory) Get(key string) (value string, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.entries[key]
+	if !ok {
+		return "", false
+	}
+	return e.Value.(memo).value, true
+}
+
+// Set puts a value under key. It may be forgotten once it has expired.
+func (m *Memory) Set(key, value string, expires time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.init()
+	if e, ok := m.entries[key]; ok {
+		e.Value = memo{key, value, expires}
+		m.order.MoveToFront(e)
+	} else {
+		m.entries[key] = m.order.PushFront(memo{key, value, expires})
+	}
+	m.change(key)
+	if m.order.Len() > m.limit() {
+		oldest := m.order.Remove(m.order.Back()).(memo).key
+		delete(m.entries, oldest)
+		m.change(oldest)
+	}
+}
+
+// change notes that a key is to be written. m.mu is held.
+func (m *Memory) change(key string) {
+	if m.store == nil {
+		return
+	}
+	m.changed[key] = struct{}{}
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// writeBehind writes what has changed until the store closes, and then what is
+// left.
+func (m *Memory) writeBehind() {
+	ended := m.store.ended
+	for {
+		select {
+		case <-m.wake:
+		case <-ended:
+			m.flush()
+			return
+		}
+		select {
+		case <-time.After(m.delay):
+		case <-ended:
+		}
+		m.flush()
+	}
+}
+
+// flush writes all changes. What cannot be written stays a change.
+func (m *Memory) flush() {
+	for {
+		keys, memos := m.take()
+		if len(keys) == 0 {
+			return
+		}
+		err := m.store.write(context.Background(), func(t *tx) error { return m.write(t, keys, memos) })
+		if err == nil {
+			continue
+		}
+		m.store.log.Warn("what is remembered could not be written", "kind", m.kind, "err", err)
+		m.mu.Lock()
+		for _, key := range keys {
+			m.changed[key] = struct{}{}
+		}
+		m.mu.Unlock()
+		return
+	}
+}
+
+// take takes some changes: keys, and the values of those that have one.
+func (m *Memory) take() (keys []string, memos map[string]memo) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	memos = make(map[string]memo)
+	for key := range m.changed {
+		if len(keys) == memoryBatch {
+			break
+		}
+		keys = append(keys, key)
+		if e, ok := m.entries[key]; ok {
+			memos[key] = e.Value.(memo)
+		}
+		delete(m.changed, key)
+	}
+	return keys, memos
+}
+
+func (m *Memory) write(t *tx, keys []string, memos map[string]memo) error {
+	for _, key := range keys {
+		k, ok := memos[key]
+		var err error
+		if ok {
+			err = t.must(`INSERT INTO memory (kind, key, value, expires) VALUES ($1, $2, $3, $4)
+				ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, expires = excluded.expires`, m.kind, []byte(key), k.value, k.expires.UnixMilli())
+		} else {
+			err = t.must(`DELETE FROM memory WHERE kind = $1 AND key = $2`, m.kind, []byte(key))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return t.must(`DELETE FROM memory WHERE kind = $1 AND expires <= $2`, m.kind, m.store.now().UnixMilli())
+}
