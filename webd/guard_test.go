@@ -159,7 +159,7 @@ func TestSessionsEnd(t *testing.T) {
 	}
 
 	one, two := s.login("bob"), s.login("bob")
-	wants(t, one.get("/settings"), "End all others")
+	wants(t, one.get("/settings"), "Log out everywhere else")
 	one.post("/sessions/end", url.Values{"session": {"others"}})
 	if !isIn(one) || isIn(two) {
 		t.Error("ending the others ended the wrong ones")

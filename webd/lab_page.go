@@ -59,6 +59,7 @@ type labStep struct {
 
 type labResult struct {
 	Way, Class, Text, Shown string
+	At                      int // the lane
 	Lesson                  lab.Lesson
 	URL, Refs               string // the lines that prove it
 	Guess                   string

@@ -156,7 +156,7 @@ func rfcURL(name string) string {
 
 func (v *visit) labResult(sc lab.Scenario, r lab.Result, guesses map[string]int) labResult {
 	l := v.labLang()
-	found := labResult{Way: r.Column.In(l), Class: labClass(r.Column), Text: r.Question(l), Shown: r.Value.In(l), Lesson: r.Lesson}
+	found := labResult{At: slices.Index(v.s.waysOf(sc.Lanes), r.Column), Way: r.Column.In(l), Class: labClass(r.Column), Text: r.Question(l), Shown: r.Value.In(l), Lesson: r.Lesson}
 	var names []string
 	for _, ref := range r.Evidence {
 		names = append(names, ref.String())

@@ -106,6 +106,9 @@ type sessionRow struct {
 	Current           bool
 }
 
+// Browser is what the session is called.
+func (r sessionRow) Browser() string { return browserName(r.Agent) }
+
 // settingsPage is what the settings show.
 type settingsPage struct {
 	Sessions []sessionRow
@@ -115,7 +118,7 @@ type settingsPage struct {
 func (s *Server) showSettings(v *visit) error {
 	var p settingsPage
 	for _, o := range s.sessions.of(v.user.ID) {
-		p.Sessions = append(p.Sessions, sessionRow{o.id, o.agent, o.remote, o.created, o.lastSeen(), o == v.session})
+		p.Sessions = append(p.Sessions, sessionRow{o.id, o.agent, hostOf(o.remote), o.created, o.lastSeen(), o == v.session})
 	}
 	var err error
 	if p.Senders, err = s.Store.Preferences(v.Context(), v.user.ID, imagesPreference); err != nil {

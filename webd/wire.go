@@ -187,10 +187,13 @@ func whose(s wiretap.Session) []string {
 
 // device is what tells one client from another: the address that it comes
 // from.
-func device(s wiretap.Session) string {
-	host, _, err := net.SplitHostPort(s.Remote)
+func device(s wiretap.Session) string { return hostOf(s.Remote) }
+
+// hostOf is an address without its port.
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return s.Remote
+		return address
 	}
 	return host
 }
