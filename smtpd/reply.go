@@ -45,6 +45,7 @@ var (
 	errNoTLS         = answer(502, 5, 1, "There is no TLS here")
 	errSecureAlready = answer(503, 5, 1, "TLS is active already")
 	errInTransaction = answer(503, 5, 1, "Not during a mail transaction")
+	errNested        = answer(503, 5, 1, "A mail transaction is open already")
 	errNoRecipients  = answer(503, 5, 1, "RCPT comes first")
 	errBetweenChunks = answer(503, 5, 1, "Not between the chunks of a message")
 	errLoginFirst    = answer(530, 7, 0, "Log in first")

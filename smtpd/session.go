@@ -72,6 +72,11 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 }
 
 func (s *session) mail(from string, o *smtp.MailOptions) error {
+	// RFC 5321 §4.1.4. The library would take it, and keep to itself the
+	// recipients that it has heard of.
+	if s.tx != nil {
+		return errNested
+	}
 	if s.login == nil && s.Role == Submission {
 		return errLoginFirst
 	}
