@@ -49,6 +49,7 @@ var (
 	errNoRecipients  = answer(503, 5, 1, "RCPT comes first")
 	errBetweenChunks = answer(503, 5, 1, "Not between the chunks of a message")
 	errLoginFirst    = answer(530, 7, 0, "Log in first")
+	errInClear       = answer(530, 7, 10, "REQUIRETLS needs TLS from the beginning: STARTTLS comes first")
 	errInjected      = answer(554, 5, 1, "Nothing may follow STARTTLS")
 
 	errTooLarge      = answer(552, 3, 4, "The message is larger than this server takes")

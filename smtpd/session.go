@@ -83,13 +83,16 @@ func (s *session) mail(from string, o *smtp.MailOptions) error {
 	if !isText(from, o.UTF8) {
 		return errNotUTF8
 	}
+	if o.RequireTLS && !s.conn.isSecure() {
+		return errInClear
+	}
 	if s.login != nil {
 		if err := s.maySend(from); err != nil {
 			return err
 		}
 	}
 	s.tx = &transaction{
-		Delivery: store.Delivery{Sender: from, UTF8: o.UTF8},
+		Delivery: store.Delivery{Sender: from, UTF8: o.UTF8, RequireTLS: o.RequireTLS},
 		size:     o.Size,
 		hello:    s.smtp.Hostname(),
 		extended: s.conn.extended,
