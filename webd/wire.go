@@ -243,7 +243,7 @@ func (v *visit) wireURL(side, id string) string {
 }
 
 func (v *visit) wireOpen(s wiretap.Session, side string) wireOpen {
-	o := wireOpen{wireSession: v.wireSession(s), Side: side, Close: v.wireURL(side, ""), Try: tryLine(s.Proto, s.Local, s.Security)}
+	o := wireOpen{wireSession: v.wireSession(s), Side: side, Close: v.wireURL(side, ""), Try: tryLine(s.Proto, s.Local, s.Security == "tls")}
 	lines := v.wireLines(s)
 	if o.Before = len(lines) - maxWireLines; o.Before > 0 {
 		lines = lines[o.Before:]
