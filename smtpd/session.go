@@ -170,6 +170,9 @@ func (s *session) rcpt(to string, o *smtp.RcptOptions) error {
 			r.DSN.Notify = never // until the sender is known, see vouch
 		}
 		s.tx.Recipients = append(s.tx.Recipients, r)
+		if r.User != 0 {
+			s.tapRecipient(to, r.User)
+		}
 	}
 	s.tx.given = append(s.tx.given, to)
 	s.conn.recipients = len(s.tx.given)
