@@ -8,7 +8,7 @@ ROUNDS   ?= 20
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTEST      = $(GO) test -tags '$(TAGS)'
 
-.PHONY: build demo test race fuzz lint interop browser compose-check bench soak crash
+.PHONY: build demo test race fuzz lint interop netns browser compose-check two-servers-check bench soak crash
 
 build:
 	$(GO) build -tags '$(TAGS)' -trimpath -o bin/yubin ./cmd/yubin
@@ -43,10 +43,19 @@ interop: build
 
 # The pages in Debian's chromium; pictures of them go to out/.
 browser:
-	YUBIN_BROWSER=1 YUBIN_SCREENSHOTS=$(CURDIR)/out $(GOTEST) -count=1 -v -run '^TestBrowser' ./webd
+	mkdir -p out
+	YUBIN_BROWSER=1 YUBIN_SCREENSHOTS=$(CURDIR)/out $(GOTEST) -count=1 ./webd
 
 compose-check:
 	deploy/compose-check.sh
+
+# Two servers and a DNS in containers, which hand mail to each other.
+two-servers-check:
+	deploy/two-servers-check.sh
+
+# The same in network namespaces, with IPv6; as root.
+netns: build
+	deploy/interop.sh netns
 
 bench:
 	$(GOTEST) -run '^$$' -bench . -benchmem ./...

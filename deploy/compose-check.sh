@@ -9,62 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-die() { echo "compose-check: $*" >&2; exit 1; }
-
-if ! command -v docker >/dev/null || ! timeout 20 docker info >/dev/null 2>&1; then
-  echo "compose-check: skipped, there is no Docker engine here"
-  exit 0
-fi
-if [ -n "${COMPOSE-}" ]; then
-  read -ra compose <<<"$COMPOSE"
-elif docker compose version >/dev/null 2>&1; then
-  compose=(docker compose)
-elif command -v docker-compose >/dev/null; then
-  compose=(docker-compose)
-else
-  echo "compose-check: skipped, neither 'docker compose' nor 'docker-compose' is installed"
-  exit 0
-fi
-# A project of its own keeps the volume of a compose in daily use out of this.
-compose+=(-p yubin-check)
-
-python3 - <<'PY' || die "a port is taken (see above); is yubin already running?"
-import socket
-for port in (8025, 1025, 1587, 1465, 1110, 1995, 1143, 1993):
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError as e:
-        raise SystemExit(f"127.0.0.1:{port}: {e.strerror}")
-PY
-
-work=$(mktemp -d)
-finish() {
-  timeout 120 "${compose[@]}" down -v >"$work/down.log" 2>&1 || cat "$work/down.log"
-  rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-passed=0 failed=0
-check() { # title command...
-  local title=$1 code
-  shift
-  set +e
-  (set -e; "$@") >"$work/case.log" 2>&1
-  code=$?
-  set -e
-  if [ "$code" = 0 ]; then
-    echo "ok compose: $title"
-    passed=$((passed + 1))
-  else
-    echo "FAIL compose: $title"
-    tail -n 15 "$work/case.log" | sed 's/^/    /'
-    failed=$((failed + 1))
-  fi
-}
-equal() { # what got wanted
-  [ "$2" = "$3" ] || { echo "$1: got '$2', wanted '$3'"; return 1; }
-}
+. deploy/compose-lib.sh
+free_ports 8025 1025 1587 1465 1110 1995 1143 1993
 
 container() { "${compose[@]}" ps -q mail | head -n 1; }
 healthy() {
@@ -79,8 +25,7 @@ healthy() {
   return 1
 }
 
-echo "compose-check: ${compose[*]} up"
-timeout 600 "${compose[@]}" up -d --build >"$work/up.log" 2>&1 || { tail -n 30 "$work/up.log" >&2; die "up failed"; }
+up
 check 'becomes healthy' healthy
 
 # README shows what to type after "docker compose up".
@@ -149,9 +94,8 @@ check 'stops by itself when told' stops
 
 down() {
   timeout 60 "${compose[@]}" down -v
-  equal 'volumes left' "$(docker volume ls -q --filter name=yubin-check)" ''
+  equal 'volumes left' "$(docker volume ls -q --filter "name=yubin-$name")" ''
 }
 check 'leaves nothing behind' down
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+verdict

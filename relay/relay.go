@@ -41,6 +41,8 @@ type Config struct {
 	Roots  *x509.CertPool // for Verified; nil is the system's
 	NoSTS  bool           // do not ask for MTA-STS policies
 	NoDANE bool           // do not ask for certificate records
+	// PolicyDir keeps MTA-STS policies over restarts; "" does not.
+	PolicyDir string
 	// HTTP fetches MTA-STS policies; nil is a client of our own.
 	HTTP *http.Client
 
@@ -97,8 +99,8 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.NoSTS:
 		c.HTTP = nil
-	case c.HTTP == nil:
-		c.HTTP = policyClient(c.AllowPrivate)
+	case c.HTTP == nil: // after what it is made of
+		c.HTTP = c.policyClient()
 	}
 	if len(c.Schedule) == 0 {
 		c.Schedule = defaultSchedule
@@ -156,7 +158,7 @@ func New(c Config) (*Relay, error) {
 		held:         make(map[store.QueueID]bool),
 		waiting:      make(map[string]int),
 	}
-	r.sts = &policies{resolver: c.Resolver, client: c.HTTP, now: c.Clock.Now, log: c.Log, known: make(map[string]remembered)}
+	r.sts = newPolicies(c)
 	return r, nil
 }
 

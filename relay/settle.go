@@ -155,7 +155,7 @@ func (t *recipient) wants(kind string) bool {
 func (r *Relay) tell(o Outcome) {
 	log := r.Log.With("proto", "relay", "queue", o.ID, "from", o.Sender, "to", o.Recipient, "attempt", o.Attempts)
 	if o.Conn != "" {
-		log = log.With("conn", o.Conn, "host", o.Host, "tls", o.TLS)
+		log = log.With("conn", o.Conn, "host", o.Host, "tls", o.TLS, "verified", o.Proven)
 	}
 	switch o.Event {
 	case Delivered:

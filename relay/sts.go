@@ -1,58 +1,62 @@
 package relay
 
 import (
-	"bufio"
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"mime"
-	"net"
+	"maps"
 	"net/http"
-	"net/netip"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
 // Bounds on policies of strangers. RFC 8461 §3.2 and §3.3 suggest these.
 const (
 	maxPolicy       = 64 << 10
-	maxPolicies     = 10000
+	maxPolicies     = 5000
 	maxPolicyAge    = 31557600 * time.Second
 	policyTimeout   = time.Minute
 	policyRetry     = 5 * time.Minute
+	policyRefresh   = 24 * time.Hour
 	maxPolicyServer = 100 // mx lines
+	maxName         = 255 // octets of a domain (RFC 1035 §2.3.4)
 )
 
 // policies is what domains ask of those who bring them mail (RFC 8461),
-// remembered as long as they say.
+// remembered as long as they say, over restarts too.
 type policies struct {
 	resolver Resolver
 	client   *http.Client
 	now      func() time.Time
 	log      *slog.Logger
+	files    policyFiles
 
 	mu    sync.Mutex
 	known map[string]remembered
-}
-
-// policy is what one domain asks.
-type policy struct {
-	enforce bool
-	testing bool
-	servers []string
-	maxAge  time.Duration
 }
 
 // remembered is a policy, or nil for the failure to get one.
 type remembered struct {
 	*policy
 	id    string
-	until time.Time
+	until time.Time // it is in force
+	again time.Time // when it is fetched again although its record is the same
+}
+
+// newPolicies is what was known when the server stopped.
+func newPolicies(c Config) *policies {
+	p := &policies{resolver: c.Resolver, client: c.HTTP, now: c.Clock.Now, log: c.Log, files: policyFiles(c.PolicyDir), known: make(map[string]remembered)}
+	if p.client == nil {
+		return p
+	}
+	known, err := p.files.read(p.now())
+	if err != nil {
+		p.log.Warn("policies of other domains cannot be read", "err", err)
+	}
+	p.known = known
+	return p
 }
 
 // policy returns the domain's policy, or nil when it has none or when nobody
@@ -64,13 +68,14 @@ func (p *policies) policy(ctx context.Context, domain string) *policy {
 	p.mu.Lock()
 	old := p.known[domain]
 	p.mu.Unlock()
-	if !p.now().Before(old.until) {
+	now := p.now()
+	if !now.Before(old.until) {
 		old = remembered{}
 	}
 	// RFC 8461 §5.1: a policy is in force until it has run out, whatever has
 	// become of its record.
 	id := p.id(ctx, domain)
-	if id == "" || id == old.id {
+	if id == "" || id == old.id && now.Before(old.again) {
 		return old.inForce()
 	}
 	fresh, err := p.fetch(ctx, domain)
@@ -78,14 +83,18 @@ func (p *policies) policy(ctx context.Context, domain string) *policy {
 		return old.inForce()
 	}
 	next := remembered{policy: fresh, id: id}
-	if err != nil {
-		p.log.Warn("policy cannot be fetched", "domain", domain, "err", err)
-		if old.policy != nil {
-			return old.inForce()
-		}
-		next.until = p.now().Add(policyRetry)
+	if err == nil {
+		next.until = now.Add(fresh.maxAge)
+		next.again = now.Add(min(fresh.maxAge, policyRefresh))
 	} else {
-		next.until = p.now().Add(fresh.maxAge)
+		p.log.Warn("policy cannot be fetched", "domain", domain, "err", err)
+		if old.policy == nil {
+			old.until = now.Add(policyRetry)
+		}
+		next = old
+		// Somebody could be in the way to keep us from the new one: what is
+		// in force stays so, and the server is asked again, but not at once.
+		next.id, next.again = id, now.Add(policyRetry)
 	}
 	p.remember(domain, next)
 	return next.inForce()
@@ -98,16 +107,27 @@ func (k remembered) inForce() *policy {
 	return k.policy
 }
 
+// remember keeps k in memory and, when it is a policy, in a file. Of too many,
+// the one goes that runs out first.
 func (p *policies) remember(domain string, k remembered) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for d := range p.known { // any, when there are too many
-		if len(p.known) < maxPolicies {
-			break
-		}
-		delete(p.known, d)
+	if _, ok := p.known[domain]; !ok && len(p.known) >= maxPolicies {
+		first := slices.MinFunc(slices.Collect(maps.Keys(p.known)), func(a, b string) int {
+			return cmp.Or(p.known[a].until.Compare(p.known[b].until), cmp.Compare(a, b))
+		})
+		delete(p.known, first)
+		p.keep(first, remembered{})
 	}
 	p.known[domain] = k
+	p.keep(domain, k)
+}
+
+// keep makes the domain's file what is remembered of it.
+func (p *policies) keep(domain string, k remembered) {
+	if err := p.files.write(domain, k); err != nil {
+		p.log.Warn("policy cannot be kept over a restart", "domain", domain, "err", err)
+	}
 }
 
 // id is the version of the domain's policy, or "" when there is none
@@ -136,108 +156,4 @@ func (p *policies) id(ctx context.Context, domain string) string {
 		return ""
 	}
 	return found
-}
-
-// fetch gets a policy (RFC 8461 §3.3).
-func (p *policies) fetch(ctx context.Context, domain string) (*policy, error) {
-	ctx, cancel := context.WithTimeout(ctx, policyTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://mta-sts."+domain+"/.well-known/mta-sts.txt", nil)
-	if err != nil {
-		return nil, err
-	}
-	client := *p.client
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	client.Jar = nil
-	response, err := client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, errors.New("the server answers " + response.Status)
-	}
-	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "text/plain" {
-		return nil, fmt.Errorf("it is %q instead of text/plain", response.Header.Get("Content-Type"))
-	}
-	return parsePolicy(io.LimitReader(response.Body, maxPolicy+1))
-}
-
-// parsePolicy reads the lines of RFC 8461 §3.2.
-func parsePolicy(r io.Reader) (*policy, error) {
-	var p policy
-	var version, mode string
-	seen := make(map[string]bool)
-	size := 0
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		size += len(lines.Bytes()) + 1
-		name, value, ok := strings.Cut(lines.Text(), ":")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		if !ok || name != "mx" && seen[name] { // the first one counts
-			continue
-		}
-		seen[name] = true
-		switch name {
-		case "version":
-			version = value
-		case "mode":
-			mode = value
-		case "mx":
-			p.servers = append(p.servers, strings.ToLower(strings.TrimSuffix(value, ".")))
-		case "max_age":
-			n, err := strconv.ParseUint(value, 10, 32)
-			if err != nil {
-				return nil, fmt.Errorf("max_age %q", value)
-			}
-			p.maxAge = min(time.Duration(n)*time.Second, maxPolicyAge)
-		}
-	}
-	p.enforce, p.testing = mode == "enforce", mode == "testing"
-	switch {
-	case lines.Err() != nil:
-		return nil, lines.Err()
-	case size > maxPolicy:
-		return nil, errors.New("it is too long")
-	case version != "STSv1":
-		return nil, fmt.Errorf("version %q", version)
-	case !seen["max_age"]:
-		return nil, errors.New("it has no max_age")
-	case mode != "enforce" && mode != "testing" && mode != "none":
-		return nil, fmt.Errorf("mode %q", mode)
-	case mode != "none" && len(p.servers) == 0, len(p.servers) > maxPolicyServer:
-		return nil, fmt.Errorf("it names %d servers", len(p.servers))
-	}
-	return &p, nil
-}
-
-// allows matches a mail server (RFC 8461 §4.1).
-func (p *policy) allows(name string) bool {
-	name = strings.ToLower(name)
-	for _, s := range p.servers {
-		if s == name {
-			return true
-		}
-		if suffix, ok := strings.CutPrefix(s, "*"); ok && strings.HasPrefix(suffix, ".") {
-			if label, ok := strings.CutSuffix(name, suffix); ok && label != "" && !strings.Contains(label, ".") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// policyClient fetches policies from public addresses only.
-func policyClient(allowPrivate bool) *http.Client {
-	d := &net.Dialer{Timeout: 20 * time.Second}
-	if !allowPrivate {
-		d.Control = func(_, address string, _ syscall.RawConn) error {
-			if to, err := netip.ParseAddrPort(address); err != nil || !isPublic(to.Addr()) {
-				return fmt.Errorf("%s is not a public address", address)
-			}
-			return nil
-		}
-	}
-	return &http.Client{Timeout: policyTimeout, Transport: &http.Transport{DialContext: d.DialContext, ForceAttemptHTTP2: true,
-		DisableKeepAlives: true, TLSHandshakeTimeout: 20 * time.Second, MaxResponseHeaderBytes: 64 << 10}}
 }

@@ -33,7 +33,8 @@ type world struct {
 	outcomes chan Outcome
 
 	mu    sync.Mutex
-	reach map[string]*peer // by "127.0.0.2:25"; nil never answers
+	reach map[string]*peer  // by "127.0.0.2:25"; nil never answers
+	other map[string]string // servers that are no peers, likewise
 }
 
 var start = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
@@ -47,7 +48,7 @@ var patient = Timeouts{Idle: 50 * time.Millisecond}
 
 func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, clock: NewWoundClock(start), reach: make(map[string]*peer), outcomes: make(chan Outcome, 20000)}
+	w := &world{t: t, clock: NewWoundClock(start), reach: make(map[string]*peer), other: make(map[string]string), outcomes: make(chan Outcome, 20000)}
 	var err error
 	w.store, err = store.Open(t.Context(), store.Options{Dir: t.TempDir(), Server: true, Now: w.clock.Now, Iterations: 4096})
 	if err != nil {
@@ -115,8 +116,11 @@ func (w *world) run() {
 func (w *world) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	w.mu.Lock()
 	to, ok := w.reach[address]
+	other := w.other[address]
 	w.mu.Unlock()
 	switch {
+	case other != "":
+		return new(net.Dialer).DialContext(ctx, network, other)
 	case !ok:
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	case to == nil:

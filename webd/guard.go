@@ -29,6 +29,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
 		h.Set("X-DNS-Prefetch-Control", "off")
 		h.Set("Cache-Control", "no-store")
+		if s.servePolicy(w, r) {
+			return
+		}
 		if !s.isOurs(r.Host) {
 			// Another name that leads here is DNS rebinding, or a setting that is missing.
 			v := s.visit(w, r)
@@ -45,14 +48,18 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
+// hostName is the name in a Host field, in lower case.
+func hostName(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+}
+
 // isOurs reports whether a Host field names us. An address always does: what
 // a page at our own address says was sent by us.
 func (s *Server) isOurs(host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
-	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+	name := hostName(host)
 	if _, err := netip.ParseAddr(name); err == nil {
 		return true
 	}

@@ -74,9 +74,6 @@ func (p page) assets(ending string) []string {
 			names = append(names, section)
 		}
 	}
-	if section := p.Section(); ending == ".css" && (section == "mail" || section == "lab" || section == "wire") {
-		names = append(names, "lines.css")
-	}
 	return names
 }
 

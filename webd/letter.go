@@ -285,21 +285,18 @@ func asciiHost(host string) string {
 	return host
 }
 
-// parseRecipients reads what somebody has typed as recipients. With
-// store.ErrBadAddress come those that are addresses.
+// parseRecipients reads what somebody has typed as recipients.
 func parseRecipients(s string) ([]message.Address, error) {
 	if err := singleLine(s); err != nil {
 		return nil, err
 	}
 	var all []message.Address
-	var bad error
 	for _, a := range message.ParseAddresses(strings.NewReplacer("、", ",", ";", ",", "，", ",").Replace(s), maxRecipients+1) {
 		if a.Host == "" {
 			continue
 		}
 		if a.Host == message.MissingHost || a.Mailbox == message.MissingMailbox {
-			bad = store.ErrBadAddress
-			continue
+			return nil, store.ErrBadAddress
 		}
 		if err := singleLine(a.Name, a.Mailbox, a.Host); err != nil {
 			return nil, err
@@ -309,7 +306,7 @@ func parseRecipients(s string) ([]message.Address, error) {
 	if len(all) > maxRecipients {
 		return nil, store.ErrLimit
 	}
-	return all, bad
+	return all, nil
 }
 
 // maxRecipients of one letter.

@@ -23,7 +23,8 @@ type Config struct {
 	Hosts    []string // further names that Host may have; addresses and localhost always are
 	Store    *store.Store
 	Auth     *auth.Authenticator
-	Secure   bool // the pages are served over TLS: cookies are sent over nothing else
+	Secure   bool   // the pages are served over TLS: cookies are sent over nothing else
+	Policy   string // what our domains ask of other mail servers (RFC 8461 §3.2); "" is nothing
 
 	Demo         bool          // a demonstration: the login page offers DemoAccounts
 	DemoAccounts []DemoAccount // whose passwords everybody may know
@@ -114,7 +115,6 @@ func (s *Server) routes() *http.ServeMux {
 	s.folderRoutes(m)
 	s.searchRoutes(m)
 	s.composeRoutes(m)
-	s.suggestRoutes(m)
 	s.liveRoutes(m)
 	s.adminRoutes(m)
 	s.apiRoutes(m)

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,5 +49,27 @@ func (p *program) certCommand() *cobra.Command {
 		},
 	}
 	export.Flags().StringVar(&file, "out", "", "File to write; else standard output.")
-	return parent(&cobra.Command{Use: "cert", Short: "The server's certificate"}, export)
+	return parent(&cobra.Command{Use: "cert", Short: "The server's certificate"}, export, p.certSeveral())
+}
+
+// certSeveral is for demonstrations with several servers that trust each
+// other; real ones have an authority that everybody knows.
+func (p *program) certSeveral() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:     "several NAME[,NAME...] ...",
+		Short:   "Make one authority and a certificate for each of several servers",
+		Example: "  yubin cert several --dir certs mail.alpha.test,mta-sts.alpha.test mail.beta.test,mta-sts.beta.test",
+		Hidden:  true,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var servers [][]string
+			for _, names := range args {
+				servers = append(servers, strings.Split(names, ","))
+			}
+			return pki.Issue(dir, time.Now(), servers...)
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", ".", "Folder for ca.pem and for a file, NAME.pem, for each server.")
+	return c
 }

@@ -319,6 +319,9 @@ func (c *config) check() error {
 	if _, err := c.relay(); err != nil {
 		return err
 	}
+	if err := c.checkPolicy(); err != nil {
+		return err
+	}
 	for _, k := range c.settings.keys() {
 		p, ok := k.into.(*string)
 		if !ok || !strings.HasSuffix(k.name, ".addr") || *p == "" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -29,19 +30,19 @@ func (p *program) demoCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			o.Lang, o.Wire = lab.Lang(p.tongue), lab.Wire(wire)
+			if step {
+				o.Pause = p.pause()
+			}
 			if o.Wire != lab.WireFold && o.Wire != lab.WireAll && o.Wire != lab.WireNone {
 				return exit{exitUsage, fmt.Errorf("--wire: %q is not one of fold, all, none", wire)}
 			}
 			if slices.Contains(o.Scenarios, twoServersName) {
-				if len(o.Scenarios) > 1 || o.JSON || save != "" || against != "" || step {
-					return exit{exitUsage, errors.New(p.say("two-servers is played alone, without --json, --save, --against and --step"))}
+				if len(o.Scenarios) > 1 || against != "" {
+					return exit{exitUsage, errors.New(p.say("two-servers is played alone, and brings its servers along: without --against"))}
 				}
-				return p.playTwoServers(c.Context(), twoServersActs)
+				return p.demoTwoServers(c.Context(), o, save)
 			}
 			p.fit(&o)
-			if step {
-				o.Pause = p.pause()
-			}
 			server := remote(against)
 			if against == "" {
 				e, err := embed(c.Context())
@@ -79,6 +80,27 @@ func (p *program) demoCommand() *cobra.Command {
 		return names, cobra.ShellCompDirectiveNoFileComp
 	})
 	return c
+}
+
+// demoTwoServers plays the two servers as the options say.
+func (p *program) demoTwoServers(ctx context.Context, o lab.Options, save string) error {
+	tell := p.out
+	if o.JSON {
+		tell = io.Discard
+	}
+	report, err := p.playTwoServers(ctx, twoServersActs, tell, o.Pause)
+	if err == nil && o.JSON {
+		err = report.writeJSON(p.out)
+	}
+	if err == nil && save != "" {
+		if err = report.save(save); err == nil {
+			fmt.Fprintln(p.err, p.say("Wrote %s", save))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return report.err()
 }
 
 // fit makes the story fit the terminal it is told on.

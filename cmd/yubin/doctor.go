@@ -103,6 +103,7 @@ func (d *doctor) examine(ctx context.Context) {
 		{d.say("Ports"), d.ports},
 		{d.say("Storage"), d.storage},
 		{d.say("TLS"), d.tls},
+		{"MTA-STS", d.policy},
 		{d.say("Exposure"), d.exposure},
 		{d.say("Round trip"), d.roundTrip},
 	} {

@@ -215,19 +215,21 @@ func (d *doctor) space(dir string) {
 	}
 }
 
+// leaf is the server's certificate.
+func (d *doctor) leaf() (*x509.Certificate, error) {
+	if d.cfg.TLSCert == "" {
+		return pki.Current(tlsDir(d.cfg))
+	}
+	pair, err := tls.LoadX509KeyPair(d.cfg.TLSCert, d.cfg.TLSKey)
+	return pair.Leaf, err
+}
+
 func (d *doctor) tls(context.Context) {
-	var leaf *x509.Certificate
-	var err error
 	next := "yubin serve"
 	if d.cfg.TLSCert != "" {
 		next = d.say("renew %s; the server reads it again by itself", d.cfg.TLSCert)
-		var pair tls.Certificate
-		if pair, err = tls.LoadX509KeyPair(d.cfg.TLSCert, d.cfg.TLSKey); err == nil {
-			leaf = pair.Leaf
-		}
-	} else {
-		leaf, err = pki.Current(tlsDir(d.cfg))
 	}
+	leaf, err := d.leaf()
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && d.cfg.TLSCert == "":
 		d.find(skipped, d.say("no certificate yet: the first start makes one"), "", "yubin serve")

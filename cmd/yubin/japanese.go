@@ -57,7 +57,7 @@ var catalogue = map[string]string{
 	"Recipients in other domains that all users of one of our domains may write to within a day; 0 is no limit.":   "ひとつのドメインの利用者全員が 1 日に送れる、ほかのドメインの宛先の数。0 は無制限。",
 
 	// errors
-	"two-servers is played alone, without --json, --save, --against and --step":             "two-servers は単独で動かします。--json、--save、--against、--step とは一緒に使えません",
+	"two-servers is played alone, and brings its servers along: without --against":          "two-servers は単独で再生します。サーバーも自分で用意するので、--against は使えません",
 	"there is no such user; `yubin user list` shows who there is":                           "その利用者はいません。`yubin user list` で一覧を確認できます",
 	"the address is already in use, by a user or by an alias":                               "そのアドレスは、利用者またはエイリアスがすでに使っています",
 	"this is not a mail address such as alice@example.test":                                 "alice@example.test のようなメールアドレスではありません",
@@ -315,8 +315,22 @@ var catalogue = map[string]string{
 	"What to do with mail that has no valid signature: accept, junk or refuse.":                                                   "有効な署名のないメールの扱い: accept、junk、refuse。",
 	"not in DNS yet; --unchecked changes all the same":                                                                            "まだ DNS にありません。--unchecked を付ければ確かめずに切り替えます",
 	"that is no name of a domain":                                                                                                 "ドメイン名ではありません",
-	"the domain has keys already; `yubin dkim rotate` changes them":                                                               "このドメインにはもう鍵があります。`yubin dkim rotate` で替えられます",
-	"the domain has no keys; `yubin dkim generate` makes them":                                                                    "このドメインには鍵がありません。`yubin dkim generate` で作れます",
+	"Print the DNS records that announce the policy for mail to us":                                                               "自分宛てのメールについての方針 (MTA-STS) を告げる DNS レコードを表示する",
+	"Print the DNS records that announce the policy of mta_sts.mode, for the domains named or for all of 'domains'.\nThe server itself serves the policy on https.addr, under the name mta-sts.DOMAIN.": "mta_sts.mode の方針を告げる DNS レコードを、指定したドメイン (省略時は 'domains' のすべて) について表示する。\n方針そのものは、サーバーが https.addr で mta-sts.ドメイン という名前で公開する。",
+	"there is no policy; mta_sts.mode sets one":                                                                       "方針がありません。mta_sts.mode で設定できます",
+	"the policy for mail to us (MTA-STS) is served nowhere":                                                           "自分宛てのメールについての方針 (MTA-STS) がどこにも公開されていません",
+	"Other servers must find it at port 443.":                                                                         "他のサーバーは、ポート 443 で方針を探します。",
+	"Other servers do not believe the policy.":                                                                        "他のサーバーが方針を信用しません。",
+	"restart the server, or get a certificate with that name":                                                         "サーバーを再起動するか、その名前を含む証明書を用意してください",
+	"Servers that follow the policy bring no mail.":                                                                   "方針に従うサーバーからは、メールが届きません。",
+	"other servers are told to use TLS (MTA-STS: %s)":                                                                 "他のサーバーに TLS の使用を求めています (MTA-STS: %s)",
+	"the policy asks for a certificate that everybody can verify, and this server's is its own":                       "方針は誰でも確かめられる証明書を求めていますが、このサーバーの証明書は自分で署名したものです",
+	"PEM files of certificate authorities that other servers may have their certificates from, besides the system's.": "他のサーバーの証明書を確かめるときに、システムのものに加えて信頼する認証局の PEM ファイル。",
+	"Policy for those who bring mail to our domains, served as mta-sts.DOMAIN on https.addr: none, testing or enforce; empty has none. See 'yubin mta-sts'.": "自分のドメインにメールを届けるサーバーへの方針 (MTA-STS)。https.addr で mta-sts.ドメイン として公開する: none、testing、enforce。空なら方針なし。'yubin mta-sts' を参照。",
+	"How long others keep to that policy after they have read it.":                                                                                           "他のサーバーが、方針を読んでから守り続ける時間。",
+	"Mail servers that the policy names, as mail.example.org or *.example.org; empty is hostname.":                                                           "方針に書くメールサーバー (例: mail.example.org、*.example.org)。空なら hostname。",
+	"the domain has keys already; `yubin dkim rotate` changes them":                                                                                          "このドメインにはもう鍵があります。`yubin dkim rotate` で替えられます",
+	"the domain has no keys; `yubin dkim generate` makes them":                                                                                               "このドメインには鍵がありません。`yubin dkim generate` で作れます",
 
 	// outgoing mail
 	"Mail that waits for other servers":                        "他のサーバーへの送信を待つメール",

@@ -61,6 +61,11 @@ type settings struct {
 	RelayConnectionsPerDomain int
 	RelayAllowPrivate         bool
 	RelayResolver             string
+	RelayAuthorities          []string
+
+	MTASTSMode    string
+	MTASTSMaxAge  time.Duration
+	MTASTSServers []string
 
 	Connections           int
 	ConnectionsPerAddress int
@@ -208,6 +213,15 @@ func (s *settings) keys() []key {
 			doc: "Deliver to mail servers that DNS finds at private addresses."},
 		{name: "relay.resolver", into: &s.RelayResolver, since: "0.1",
 			doc: "Resolver to ask, whose word for DNSSEC counts; empty uses /etc/resolv.conf."},
+		{name: "relay.authorities", into: &s.RelayAuthorities, since: "0.1",
+			doc: "PEM files of certificate authorities that other servers may have their certificates from, besides the system's."},
+
+		{name: "mta_sts.mode", into: &s.MTASTSMode, since: "0.1", only: []string{"", "none", "testing", "enforce"},
+			doc: "Policy for those who bring mail to our domains, served as mta-sts.DOMAIN on https.addr: none, testing or enforce; empty has none. See 'yubin mta-sts'."},
+		{name: "mta_sts.max_age", into: &s.MTASTSMaxAge, value: "168h", since: "0.1",
+			doc: "How long others keep to that policy after they have read it."},
+		{name: "mta_sts.mx", into: &s.MTASTSServers, since: "0.1",
+			doc: "Mail servers that the policy names, as mail.example.org or *.example.org; empty is hostname."},
 
 		{name: "web.undo_send", into: &s.WebUndoSend, value: "5s", since: "0.1",
 			doc: "How long the webmail holds a sent mail back, so that it can be undone; 0s is not at all."},

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -30,6 +33,10 @@ func (n *node) send() error {
 	c.Original = n.original
 	c.Store = n.store
 	c.Log = n.log.With("listener", "relay")
+	c.PolicyDir = filepath.Join(n.cfg.DataDir, "mta-sts")
+	if c.Roots, err = n.cfg.authorities(); err != nil {
+		return err
+	}
 	n.cfg.staging.apply(&c)
 	r, err := relay.New(c)
 	if err != nil {
@@ -44,6 +51,28 @@ func (n *node) original(address string) (string, bool) {
 	domain := address[strings.LastIndexByte(address, '@')+1:]
 	original, err := mailauth.SRS{Domain: domain, Secrets: n.rewrite}.Reverse(address)
 	return original, err == nil
+}
+
+// authorities are those that other servers' certificates may come from; nil
+// is the system's alone.
+func (s *settings) authorities() (*x509.CertPool, error) {
+	if len(s.RelayAuthorities) == 0 {
+		return nil, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool() // this machine has none
+	}
+	for _, file := range s.RelayAuthorities {
+		text, err := os.ReadFile(file)
+		if err == nil && !pool.AppendCertsFromPEM(text) {
+			err = fmt.Errorf("%s holds no certificate", file)
+		}
+		if err != nil {
+			return nil, of("relay.authorities", err)
+		}
+	}
+	return pool, nil
 }
 
 // relay is what the settings say about outgoing mail.

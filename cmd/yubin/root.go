@@ -71,7 +71,7 @@ func (p *program) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("run", p.serveCommand(), p.demoCommand(), p.backupCommand(), p.configCommand(), p.certCommand(), p.dkimCommand())
+	add("run", p.serveCommand(), p.demoCommand(), p.backupCommand(), p.configCommand(), p.certCommand(), p.dkimCommand(), p.policyCommand())
 	add("people", p.userCommand(), p.aliasCommand(), p.domainCommand(), p.tokenCommand())
 	add("look", p.sendCommand(), p.waitCommand(), p.queueCommand(), p.tailCommand(), p.doctorCommand(), p.healthcheckCommand())
 	root.AddCommand(p.versionCommand(), p.dnsCommand())

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -161,9 +162,15 @@ func (n *node) start(ctx context.Context) (err error) {
 	if err := n.seed(ctx); err != nil {
 		return err
 	}
+	names := slices.Concat([]string{cfg.Hostname}, cfg.Domains, cfg.TLSNames)
+	if cfg.policy() != "" {
+		for _, d := range cfg.Domains {
+			names = append(names, policyHost(d))
+		}
+	}
 	n.certs, err = pki.Open(pki.Config{
 		Dir:      tlsDir(cfg),
-		Names:    append(append([]string{cfg.Hostname}, cfg.Domains...), cfg.TLSNames...),
+		Names:    names,
 		CertFile: cfg.TLSCert,
 		KeyFile:  cfg.TLSKey,
 		Log:      n.log,
@@ -203,9 +210,6 @@ func (n *node) start(ctx context.Context) (err error) {
 	if n.gate, err = cfg.gate(remember); err != nil {
 		return err
 	}
-	if n.gate != nil {
-		n.gate.Open = webd.IsLabAccount
-	}
 	if err := cfg.makeKeys(time.Now()); err != nil {
 		return err
 	}
@@ -233,7 +237,7 @@ func (n *node) start(ctx context.Context) (err error) {
 func (n *node) open(p *port) {
 	facts := portFacts{
 		secure:      p.secure,
-		plaintextOK: n.plaintextOK(p),
+		plaintextOK: n.cfg.AllowPlaintext || onLoopback(p.listener),
 		log:         n.log.With("listener", p.name),
 	}
 	refuse, security := p.refuse, "clear"
@@ -291,9 +295,6 @@ func (n *node) bind(ctx context.Context) error {
 	}
 	return errors.Join(failed...)
 }
-
-// plaintextOK reports whether a port takes passwords without TLS.
-func (n *node) plaintextOK(p *port) bool { return n.cfg.AllowPlaintext || onLoopback(p.listener) }
 
 func onLoopback(l net.Listener) bool {
 	a, ok := l.Addr().(*net.TCPAddr)

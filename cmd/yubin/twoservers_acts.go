@@ -33,6 +33,7 @@ var twoServersActs = []act{
 	{lab.Words{EN: "Alice writes to Bob, who has two devices and answers", JA: "アリスがボブに書き、2台の機器を持つボブが返事をします"}, writeAndAnswer},
 	{lab.Words{EN: "Alice writes to somebody whom beta does not know", JA: "アリスが、beta にいない人に書きます"}, unknownUser},
 	{lab.Words{EN: "Beta is down; hours pass; beta is back", JA: "beta が止まり、数時間が過ぎ、beta が戻ります"}, betaDown},
+	{lab.Words{EN: "Beta loses its certificate; its policy asks for one", JA: "beta が証明書を失います。beta の方針は証明書を求めています"}, breakTLS},
 	{lab.Words{EN: "Alpha's SPF record is broken", JA: "alpha の SPF レコードが壊れます"}, breakSPF},
 	{lab.Words{EN: "Alpha changes its DKIM keys", JA: "alpha が DKIM の鍵を替えます"}, rotateDKIM},
 	{lab.Words{EN: "Bob's mailbox is full", JA: "ボブのメールボックスがいっぱいです"}, userFull},
@@ -90,6 +91,7 @@ func writeAndAnswer(ctx context.Context, s *twoServers) error {
 		return err
 	}
 	s.state(lab.Words{EN: "Alpha handed the mail to beta, over TLS.", JA: "alpha は TLS でメールを beta に渡しました。"}, o.Event == relay.Delivered && o.TLS != "", o.Event, o.Host, o.TLS)
+	s.state(lab.Words{EN: "It had fetched beta's policy (MTA-STS), and verified beta's certificate as that asks.", JA: "その前に beta の方針 (MTA-STS) を取得し、求められたとおり beta の証明書を確かめました。"}, o.Proven && s.zone.Asked(policyHost("beta.test")) > 0, policyHost("beta.test"))
 	s.state(lab.Words{EN: "Bob's IMAP device shows it, once.", JA: "ボブの IMAP の機器に、1通だけ届いています。"}, len(byIMAP) == 1)
 	s.state(lab.Words{EN: "His POP3 device fetched the same octets.", JA: "POP3 の機器も、同じ内容を受け取りました。"}, len(byPOP3) == 1 && one(byPOP3) == one(byIMAP))
 	r := results(one(byIMAP))
@@ -164,6 +166,38 @@ func betaDown(ctx context.Context, s *twoServers) error {
 	s.state(lab.Words{EN: "Beta is back, and Bob has the mail exactly once.", JA: "beta が戻り、ボブにちょうど1通届きました。"}, o.Event == relay.Delivered && len(since(before, after)) == 1, o.Event, o.Reply)
 	told, err := s.alpha.byIMAP(ctx)
 	s.state(lab.Words{EN: "Nothing waits any more, and Alice was not bothered.", JA: "待っているメールはなく、アリスには何の通知もありません。"}, s.waiting(ctx) == 0 && len(told) == len(alice))
+	return err
+}
+
+func breakTLS(ctx context.Context, s *twoServers) error {
+	restart := func(alone bool) error {
+		if err := s.beta.stop(); err != nil {
+			return err
+		}
+		s.beta.alone = alone
+		return s.beta.start(ctx)
+	}
+	if err := restart(true); err != nil {
+		return err
+	}
+	fresh, o, err := s.brought(ctx, lab.Words{EN: "For your eyes only", JA: "内密の話"})
+	if err != nil {
+		return err
+	}
+	s.state(lab.Words{EN: "Nobody vouches for beta any more; alpha keeps the mail instead of telling it to a stranger.", JA: "beta の身元を誰も保証しないので、alpha は見知らぬ相手に渡さず、メールを預かります。"},
+		o.Event == relay.Deferred && strings.Contains(o.Reply, "TLS") && len(fresh) == 0 && s.waiting(ctx) == 1, o.Reply)
+	if err := restart(false); err != nil {
+		return err
+	}
+	before, err := s.beta.byIMAP(ctx)
+	if err == nil {
+		o, err = s.advance(ctx, 2*time.Hour)
+	}
+	if err != nil {
+		return err
+	}
+	after, err := s.beta.byIMAP(ctx)
+	s.state(lab.Words{EN: "The certificate is back; two hours later the mail is there, once.", JA: "証明書が戻り、2時間後にメールが1通届きました。"}, o.Event == relay.Delivered && o.Proven && len(since(before, after)) == 1, o.Event, o.Reply)
 	return err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 )
@@ -17,18 +16,13 @@ type Gate struct {
 	Verifier  *Verifier
 	// Policy is what holds for a domain of ours; nil accepts everything.
 	Policy func(domain string) Policy
-	// Open tells of recipients to whom strangers may write as they like; nil
-	// knows none. A message for nobody else is not looked into.
-	Open func(recipient string) bool
 }
-
-func (g *Gate) open(recipient string) bool { return g.Open != nil && g.Open(recipient) }
 
 // Recipient judges before there is a message: at RCPT. Postmaster always
 // hears, so that somebody can be told about a mistake (RFC 5321 §4.5.1).
 func (g *Gate) Recipient(ctx context.Context, f Facts, recipient string) Verdict {
 	local, _, _ := strings.Cut(recipient, "@")
-	if strings.EqualFold(local, "postmaster") || g.open(recipient) {
+	if strings.EqualFold(local, "postmaster") {
 		return Verdict{Action: Accept}
 	}
 	if g.Blocklist != nil {
@@ -54,7 +48,7 @@ func (g *Gate) Recipient(ctx context.Context, f Facts, recipient string) Verdict
 // one answer. Without a Verifier the results are nil.
 func (g *Gate) Message(ctx context.Context, f Facts, recipients []string, raw io.ReaderAt, size int64) (*Results, Verdict, error) {
 	verdict := Verdict{Action: Accept}
-	if g.Verifier == nil || len(recipients) > 0 && !slices.ContainsFunc(recipients, func(to string) bool { return !g.open(to) }) {
+	if g.Verifier == nil {
 		return nil, verdict, nil
 	}
 	r, err := g.Verifier.Check(ctx, f, raw, size)

@@ -112,24 +112,58 @@ func (k *Keeper) renew() error {
 	if made {
 		k.config.Log.Info("made a local certificate authority", "names", k.subjects.dns, "until", a.cert.NotAfter)
 	}
-	path := filepath.Join(k.config.Dir, serverFile)
-	if pair, err := readPair(path); err == nil && k.fits(pair.Leaf, a, now) {
-		k.current = &pair
-		return nil
-	}
-	key, cert, err := a.issue(k.subjects, now)
+	pair, made, err := a.certificate(filepath.Join(k.config.Dir, serverFile), k.subjects, now)
 	if err != nil {
-		return fmt.Errorf("make a certificate: %w", err)
-	}
-	if err := writePair(path, key, cert); err != nil {
 		return err
 	}
-	k.current = &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
-	k.config.Log.Info("made a server certificate", "names", k.subjects.dns, "until", cert.NotAfter)
+	if made {
+		k.config.Log.Info("made a server certificate", "names", k.subjects.dns, "until", pair.Leaf.NotAfter)
+	}
+	k.current = &pair
 	return nil
 }
 
-func (k *Keeper) fits(leaf *x509.Certificate, a *authority, now time.Time) bool {
+// certificate reads the server certificate for s at path, or makes one when
+// there is none that fits. made says that it is new.
+func (a *authority) certificate(path string, s subjects, now time.Time) (pair tls.Certificate, made bool, err error) {
+	if pair, err := readPair(path); err == nil && a.fits(pair.Leaf, s, now) {
+		return pair, false, nil
+	}
+	key, cert, err := a.issue(s, now)
+	if err != nil {
+		return pair, false, fmt.Errorf("make a certificate: %w", err)
+	}
+	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}, true, writePair(path, key, cert)
+}
+
+// Issue makes one authority in dir for several servers, and a certificate for
+// each of them, with its key, in a file called after the first of its names.
+// What is there and fits stays.
+func Issue(dir string, now time.Time, servers ...[]string) error {
+	all, err := sortNames(slices.Concat(servers...))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	a, _, err := openAuthority(dir, all, now)
+	if err != nil {
+		return err
+	}
+	for _, names := range servers {
+		s, err := sortNames(names)
+		if err != nil {
+			return err
+		}
+		if _, _, err := a.certificate(filepath.Join(dir, s.dns[0]+".pem"), s, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *authority) fits(leaf *x509.Certificate, s subjects, now time.Time) bool {
 	if leaf.CheckSignatureFrom(a.cert) != nil || now.After(leaf.NotAfter.Add(-renewBefore)) || now.Before(leaf.NotBefore) {
 		return false
 	}
@@ -137,12 +171,12 @@ func (k *Keeper) fits(leaf *x509.Certificate, a *authority, now time.Time) bool 
 	for _, ip := range leaf.IPAddresses {
 		ips = append(ips, ip.String())
 	}
-	for _, ip := range k.subjects.ips {
+	for _, ip := range s.ips {
 		if !slices.Contains(ips, ip.String()) {
 			return false
 		}
 	}
-	return len(ips) == len(k.subjects.ips) && slices.Equal(leaf.DNSNames, k.subjects.dns)
+	return len(ips) == len(s.ips) && slices.Equal(leaf.DNSNames, s.dns)
 }
 
 // reload reads the administrator's files when either has changed. They are

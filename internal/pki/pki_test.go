@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"net/url"
@@ -279,5 +280,46 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	os.WriteFile(filepath.Join(dir, authorityFile), []byte("garbage"), 0o600)
 	if _, err := Open(Config{Dir: dir}); err == nil {
 		t.Error("a damaged authority was replaced without a word")
+	}
+}
+
+func TestOneAuthorityForSeveralServers(t *testing.T) {
+	dir := t.TempDir()
+	servers := [][]string{{"mail.alpha.test", "mta-sts.alpha.test"}, {"mail.beta.test"}}
+	issue := func(now time.Time) map[string][]byte {
+		t.Helper()
+		if err := Issue(dir, now, servers...); err != nil {
+			t.Fatal(err)
+		}
+		files := make(map[string][]byte)
+		for _, names := range servers {
+			path := filepath.Join(dir, names[0]+".pem")
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[names[0]] = text
+			k, err := Open(Config{CertFile: path, KeyFile: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range names {
+				if _, err := k.Leaf().Verify(x509.VerifyOptions{Roots: roots(t, dir), DNSName: n, CurrentTime: now}); err != nil {
+					t.Errorf("%s: %v", n, err)
+				}
+			}
+			if k.Leaf().VerifyHostname("mail.gamma.test") == nil {
+				t.Error("one server has the name of another")
+			}
+		}
+		return files
+	}
+	now := time.Now()
+	before := issue(now)
+	if same := issue(now); !maps.EqualFunc(before, same, bytes.Equal) {
+		t.Error("the second time made others")
+	}
+	if later := issue(now.Add(serverLife)); maps.EqualFunc(before, later, bytes.Equal) {
+		t.Error("nothing was renewed")
 	}
 }
