@@ -31,7 +31,7 @@ check 'becomes healthy' healthy
 # README shows what to type after "docker compose up".
 as_in_readme() {
   local commands command
-  mapfile -t commands < <(grep -o '`curl [^`]*localhost:1[^`]*`' README.md | tr -d '`')
+  mapfile -t commands < <(grep -E '^[^`]*\bcurl .*localhost:1' README.md)
   [ "${#commands[@]}" -gt 0 ] || { echo 'README.md shows no curl command'; return 1; }
   for command in "${commands[@]}"; do
     echo "$command"

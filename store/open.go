@@ -23,6 +23,9 @@ type Options struct {
 	Now func() time.Time // nil is time.Now
 	// Iterations is the PBKDF2 cost of new passwords; 0 is DefaultIterations.
 	Iterations int
+	// SpoolMemory is how many octets of messages that are arriving may be in
+	// memory, all together; the rest is in files. 0 is DefaultSpoolMemory.
+	SpoolMemory int64
 	// Server is set by the one process that serves this folder. It sweeps
 	// what a crash left unclaimed, removes unreferenced bodies, applies
 	// retention, keeps the search index and notices what the command line
@@ -75,6 +78,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Iterations == 0 {
 		o.Iterations = DefaultIterations
 	}
+	if o.SpoolMemory == 0 {
+		o.SpoolMemory = DefaultSpoolMemory
+	}
 	tmp := filepath.Join(o.Dir, "tmp")
 	if o.Server {
 		if err := os.RemoveAll(tmp); err != nil {
@@ -84,7 +90,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	s := &Store{dir: o.Dir, log: o.Log, now: o.Now, iter: o.Iterations, free: freeSpace}
+	s := &Store{dir: o.Dir, log: o.Log, now: o.Now, iter: o.Iterations, free: freeSpace, budget: budget{max: o.SpoolMemory}}
 	s.hub.init()
 	s.pins.init()
 	file := filepath.Join(o.Dir, fileName)

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"testing"
 	"time"
@@ -127,26 +126,6 @@ func TestLeasesEndAndTimesAreFound(t *testing.T) {
 		at, ok, err := s.NextDue(ctx, now.Add(after))
 		if err != nil || ok != (want > 0) || ok && !at.Equal(now.Add(want)) {
 			t.Errorf("after %v: %v %v %v", after, at, ok, err)
-		}
-	}
-}
-
-func TestSpoolsAreReadAnywhere(t *testing.T) {
-	s, _ := open(t, store.Options{})
-	for _, size := range []int{100, 3_000_000} {
-		p := s.NewSpool()
-		for i := range size / 10 {
-			fmt.Fprintf(p, "%09d\n", i)
-		}
-		b := make([]byte, 10)
-		if n, err := p.ReadAt(b, int64(size/2)); n != 10 || err != nil || string(b) != fmt.Sprintf("%09d\n", size/20) {
-			t.Errorf("%q %d %v", b, n, err)
-		}
-		if n, err := p.ReadAt(b, int64(size-5)); n != 5 || err != io.EOF {
-			t.Errorf("at the end: %d %v", n, err)
-		}
-		if err := p.Close(); err != nil {
-			t.Error(err)
 		}
 	}
 }

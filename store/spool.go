@@ -44,18 +44,21 @@ func (p prefixed) Open() (Reader, error) {
 	}{io.MultiReader(bytes.NewReader(p.head), r), r}, nil
 }
 
-// What a spool keeps in memory before it turns to a file, and what all of
-// them together may.
-const (
-	spoolMemory = 1 << 20
-	spoolBudget = 64 << 20
-)
+// spoolMemory is what a spool keeps in memory before it turns to a file.
+const spoolMemory = 1 << 20
+
+// DefaultSpoolMemory is what all spools together keep in memory unless
+// Options say otherwise, in octets.
+const DefaultSpoolMemory = 64_000_000
 
 // budget is memory shared by all spools of a store.
-type budget struct{ used atomic.Int64 }
+type budget struct {
+	max  int64
+	used atomic.Int64
+}
 
 func (b *budget) take(n int64) bool {
-	if b.used.Add(n) > spoolBudget {
+	if b.used.Add(n) > b.max {
 		b.used.Add(-n)
 		return false
 	}

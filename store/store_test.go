@@ -152,37 +152,6 @@ func TestNotCanonicalIsRefused(t *testing.T) {
 	}
 }
 
-func TestLargeBodyIsStagedAndReadInPieces(t *testing.T) {
-	s, ada := open(t, store.Options{Server: true})
-	sp := s.NewSpool()
-	defer sp.Close()
-	fmt.Fprint(sp, "Subject: large\r\n\r\n")
-	for i := range 60_000 {
-		fmt.Fprintf(sp, "line %08d of a body that is larger than one chunk\r\n", i)
-	}
-	acc := deliver(t, s, sp, ada)
-	if acc.Size != sp.Size() || acc.Size < 3<<20 {
-		t.Fatalf("size %d, spooled %d", acc.Size, sp.Size())
-	}
-	b, err := s.OpenBody(t.Context(), acc.Blob)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
-	r, _ := sp.Open()
-	defer r.Close()
-	if ok, err := sameBytes(b.Section(0, b.Size()), r); !ok || err != nil {
-		t.Errorf("bytes differ (%v)", err)
-	}
-	piece := make([]byte, 20)
-	if _, err := b.ReadAt(piece, 256<<10-10); err != nil || !strings.Contains(whole(t, s, acc.Blob)[256<<10-10:256<<10+10], string(piece)) {
-		t.Errorf("across two chunks: %q %v", piece, err)
-	}
-	if data, err := s.ReadBody(t.Context(), acc.Blob, 1<<20); data != nil || err != nil {
-		t.Errorf("ReadBody of a large body = %d octets, %v", len(data), err)
-	}
-}
-
 func TestUIDsAreNeverReused(t *testing.T) {
 	dir := t.TempDir()
 	s, ada := open(t, store.Options{Dir: dir})

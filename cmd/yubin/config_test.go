@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"reflect"
 	"regexp"
 	"strings"
@@ -9,6 +10,20 @@ import (
 
 	"github.com/spf13/pflag"
 )
+
+// TestEveryKeyIsDocumented: the table of docs/operations.md is what
+// `yubin config docs` prints.
+func TestEveryKeyIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row := range strings.Lines(configDocs()) {
+		if !strings.Contains(string(page), row) {
+			t.Errorf("docs/operations.md lacks\n%s", row)
+		}
+	}
+}
 
 // configured loads a configuration from flags and an environment.
 func configured(t *testing.T, env map[string]string, args ...string) (*config, error) {

@@ -271,6 +271,7 @@ var catalogue = map[string]string{
 	"Logins that may fail from one address within 15 minutes; 0 is no limit.":                                  "同じアドレスから 15 分間に失敗してよいログインの回数。0 なら無制限。",
 	"Unknown recipients that one address may name within 15 minutes; 0 is no limit.":                           "同じアドレスが 15 分間に指定してよい、存在しない宛先の数。0 なら無制限。",
 	"Largest message that is accepted.":                                                                        "受け付けるメールの最大サイズ。",
+	"Memory that all messages may take together while they arrive; what is beyond goes to files.":              "受信中のメール全体で使ってよいメモリー。それを超える分はファイルに置く。",
 	"Most recipients of one message.":                                                                          "1 通のメールの宛先の最大数。",
 	"Record conversations for 'yubin tail'; outside demo mode only of users who agreed.":                       "'yubin tail' のためにやりとりを記録する。デモ以外では同意した利用者のものだけ。",
 	"Conversations the wiretap keeps in memory.":                                                               "記録しておくやりとりの数。",

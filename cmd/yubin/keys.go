@@ -73,6 +73,7 @@ type settings struct {
 	LoginFailures         int
 	UnknownRecipients     int
 	MessageSize           size
+	SpoolMemory           size
 	Recipients            int
 	SendPerUserHour       int
 	SendPerUserDay        int
@@ -238,6 +239,8 @@ func (s *settings) keys() []key {
 			doc: "Unknown recipients that one address may name within 15 minutes; 0 is no limit."},
 		{name: "limits.message_size", into: &s.MessageSize, value: "50MB", since: "0.1",
 			doc: "Largest message that is accepted."},
+		{name: "limits.spool_memory", into: &s.SpoolMemory, value: "64MB", since: "0.1",
+			doc: "Memory that all messages may take together while they arrive; what is beyond goes to files."},
 		{name: "limits.recipients", into: &s.Recipients, value: "1000", since: "0.1",
 			doc: "Most recipients of one message."},
 		{name: "limits.send_per_user_hour", into: &s.SendPerUserHour, value: "500", since: "0.1",

@@ -154,7 +154,7 @@ func (n *node) start(ctx context.Context) (err error) {
 	if n.lock, err = lockFolder(cfg.DataDir); err != nil {
 		return err
 	}
-	n.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Log: n.log, Iterations: hashCost, Server: true, Now: cfg.staging.now()})
+	n.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Log: n.log, Iterations: hashCost, SpoolMemory: int64(cfg.SpoolMemory), Server: true, Now: cfg.staging.now()})
 	if err != nil {
 		return fmt.Errorf("open the mail store in %s: %w", cfg.DataDir, err)
 	}
