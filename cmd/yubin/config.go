@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -224,7 +225,7 @@ func (c *config) checkNames(file string, root *yaml.Node) error {
 			case group:
 				wrong = append(wrong, fmt.Errorf("%s:%d: %s is a group of keys, not a value", file, n.Content[i].Line, name))
 			default:
-				wrong = append(wrong, fmt.Errorf("%s:%d: unknown key %s%s", file, n.Content[i].Line, name, didYouMean(name, known)))
+				wrong = append(wrong, fmt.Errorf("%s:%d: unknown key %s%s", file, n.Content[i].Line, name, cmp.Or(nowCalled(name, func(k key) string { return k.name }), didYouMean(name, known))))
 			}
 		}
 	}
@@ -296,10 +297,11 @@ func (c *config) warnUnknown(environ []string) {
 	for _, e := range environ {
 		name, _, _ := strings.Cut(e, "=")
 		if rest, ours := strings.CutPrefix(name, "YUBIN_"); ours && !slices.Contains(known, rest) {
-			if meant := closest(rest, known); meant != "" {
-				name += " (did you mean YUBIN_" + meant + "?)"
+			hint := nowCalled(name, key.env)
+			if meant := closest(rest, known); hint == "" && meant != "" {
+				hint = " (did you mean YUBIN_" + meant + "?)"
 			}
-			unknown = append(unknown, name)
+			unknown = append(unknown, name+hint)
 		}
 	}
 	if len(unknown) > 0 {
@@ -315,6 +317,12 @@ func (c *config) check() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("tls.cert and tls.key go together: set both or neither")
+	}
+	if _, err := c.policies(); err != nil {
+		return err
+	}
+	if _, err := c.trustedNetworks(); err != nil {
+		return err
 	}
 	if _, err := c.relay(); err != nil {
 		return err

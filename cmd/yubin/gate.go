@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,6 +30,9 @@ func (s *settings) gate(remember func(kind string) (*store.Memory, error)) (*mai
 		}
 		return policies[""]
 	}}
+	if g.Trusted, err = s.trustedNetworks(); err != nil {
+		return nil, err
+	}
 	if s.Check {
 		g.Verifier = &mailauth.Verifier{Resolver: resolver, Hostname: s.Hostname}
 	}
@@ -48,18 +52,36 @@ func (s *settings) gate(remember func(kind string) (*store.Memory, error)) (*mai
 	return g, nil
 }
 
-// checkResolver is the system's DNS, or the server that the settings name.
-func (s *settings) checkResolver() *net.Resolver {
-	if s.CheckResolver == "" {
-		return net.DefaultResolver
+// dnsServer is the resolver that the settings name, with its port; "" is the
+// system's.
+func (s *settings) dnsServer() string {
+	if _, _, err := net.SplitHostPort(s.DNSResolver); err == nil || s.DNSResolver == "" {
+		return s.DNSResolver
 	}
-	server := s.CheckResolver
-	if _, _, err := net.SplitHostPort(server); err != nil {
-		server = net.JoinHostPort(strings.Trim(server, "[]"), "53")
+	return net.JoinHostPort(strings.Trim(s.DNSResolver, "[]"), "53")
+}
+
+// checkResolver asks about mail that comes in.
+func (s *settings) checkResolver() *net.Resolver {
+	server := s.dnsServer()
+	if server == "" {
+		return net.DefaultResolver
 	}
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, server)
 	}}
+}
+
+// trustedNetworks are those whose clients are not judged.
+func (s *settings) trustedNetworks() (all []netip.Prefix, err error) {
+	for _, text := range s.TrustedNets {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, of("auth.trusted_networks", fmt.Errorf("%q is no network such as 192.0.2.0/24", text))
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
 }
 
 // policies are those of our domains; "" is that of all others.
@@ -79,7 +101,7 @@ func (s *settings) policies() (map[string]mailauth.Policy, error) {
 		into := map[string]*mailauth.Action{"spf": &p.SPF, "dkim": &p.DKIM, "dmarc": &p.DMARC, "iprev": &p.IPRev, "null_mx": &p.NullMX}
 		for rule := range strings.SplitSeq(rules, "/") {
 			what, action, _ := strings.Cut(strings.TrimSpace(rule), ":")
-			known := slices.Contains(actions, action) || what == "dmarc" && action == "follow"
+			known := slices.Contains(actions, action) || what == "dmarc" && (action == "follow" || action == "follow-junk")
 			if into[what] == nil || !known {
 				ok = false
 				break

@@ -33,6 +33,8 @@ type settings struct {
 	POP3LoginDelay time.Duration
 	WebUndoSend    time.Duration
 
+	DNSResolver string
+
 	Check          bool
 	CheckSPF       string
 	CheckDKIM      string
@@ -40,8 +42,8 @@ type settings struct {
 	CheckIPRev     string
 	CheckNullMX    string
 	CheckDomains   []string
-	CheckResolver  string
 	TrustedSealers []string
+	TrustedNets    []string
 	Blocklists     []string
 	Greylist       bool
 	GreylistDelay  time.Duration
@@ -60,7 +62,6 @@ type settings struct {
 	RelayConnections          int
 	RelayConnectionsPerDomain int
 	RelayAllowPrivate         bool
-	RelayResolver             string
 	RelayAuthorities          []string
 
 	MTASTSMode    string
@@ -159,14 +160,17 @@ func (s *settings) keys() []key {
 		{name: "pop3.login_delay", into: &s.POP3LoginDelay, value: "0s", since: "0.1",
 			doc: "Least time between two POP3 logins of one user; 0s is no limit."},
 
-		{name: "auth.check", into: &s.Check, value: "false", demo: "false", since: "0.1",
+		{name: "dns.resolver", into: &s.DNSResolver, since: "0.1",
+			doc: "DNS resolver to ask, whose word for DNSSEC counts, as 127.0.0.1 or 192.0.2.1:5353; empty uses the system's."},
+
+		{name: "auth.check", into: &s.Check, value: "true", demo: "false", since: "0.1",
 			doc: "Check SPF, DKIM, DMARC and ARC of mail from other servers, and write the results into it."},
 		{name: "auth.spf", into: &s.CheckSPF, value: "accept", since: "0.1", only: actions,
 			doc: "What to do when the sender's domain does not let the client send its mail: accept, junk or refuse."},
 		{name: "auth.dkim", into: &s.CheckDKIM, value: "accept", since: "0.1", only: actions,
 			doc: "What to do with mail that has no valid signature: accept, junk or refuse."},
-		{name: "auth.dmarc", into: &s.CheckDMARC, value: "follow", since: "0.1", only: append(actions[:len(actions):len(actions)], "follow"),
-			doc: "What to do when the domain in From does not stand behind a mail: accept, junk, refuse, or follow what that domain asks for."},
+		{name: "auth.dmarc", into: &s.CheckDMARC, value: "follow-junk", since: "0.1", only: append(actions[:len(actions):len(actions)], "follow-junk", "follow"),
+			doc: "What to do when the domain in From does not stand behind a mail: accept, junk, refuse, follow what that domain asks for, or follow-junk: the same, but without refusing."},
 		{name: "auth.iprev", into: &s.CheckIPRev, value: "accept", since: "0.1", only: actions,
 			doc: "What to do when the client's address has no name that leads back to it: accept, junk or refuse."},
 		{name: "auth.null_mx", into: &s.CheckNullMX, value: "accept", since: "0.1", only: actions,
@@ -175,8 +179,8 @@ func (s *settings) keys() []key {
 			doc: "Other actions for single domains of ours, as example.test=spf:refuse/dmarc:junk."},
 		{name: "auth.trusted_sealers", into: &s.TrustedSealers, since: "0.1",
 			doc: "Domains of mailing lists and forwarders that are believed when their ARC seal says that DMARC had passed."},
-		{name: "auth.resolver", into: &s.CheckResolver, since: "0.1",
-			doc: "DNS server to ask about mail that comes in; empty uses the system's."},
+		{name: "auth.trusted_networks", into: &s.TrustedNets, value: "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10", since: "0.1",
+			doc: "Networks whose clients are neither checked nor asked to come again, as 192.0.2.0/24; by default this machine and private ones."},
 		{name: "auth.blocklists", into: &s.Blocklists, since: "0.1",
 			doc: "DNS block lists whose clients are refused, as dnsbl.example.org."},
 		{name: "auth.greylist", into: &s.Greylist, value: "false", demo: "false", since: "0.1",
@@ -212,8 +216,6 @@ func (s *settings) keys() []key {
 			doc: "Outgoing connections open at once to one destination."},
 		{name: "relay.allow_private", into: &s.RelayAllowPrivate, value: "false", since: "0.1",
 			doc: "Deliver to mail servers that DNS finds at private addresses."},
-		{name: "relay.resolver", into: &s.RelayResolver, since: "0.1",
-			doc: "Resolver to ask, whose word for DNSSEC counts; empty uses /etc/resolv.conf."},
 		{name: "relay.authorities", into: &s.RelayAuthorities, since: "0.1",
 			doc: "PEM files of certificate authorities that other servers may have their certificates from, besides the system's."},
 

@@ -112,11 +112,7 @@ func (s *settings) relay() (c relay.Config, err error) {
 		}
 		c.Schedule = append(c.Schedule, wait)
 	}
-	if s.RelayResolver != "" {
-		server := s.RelayResolver
-		if _, _, err := net.SplitHostPort(server); err != nil {
-			server = net.JoinHostPort(strings.Trim(server, "[]"), "53")
-		}
+	if server := s.dnsServer(); server != "" {
 		c.Resolver = &relay.DNS{Servers: []string{server}, Trusted: true}
 	}
 	return c, nil

@@ -122,7 +122,7 @@ func TestForwardedMailComesBack(t *testing.T) {
 	if _, err := beta.store.CreateUser(t.Context(), store.NewUser{Address: "bob@beta.test", Password: "secret"}); err != nil {
 		t.Fatal(err)
 	}
-	alpha, here := startNode(t, testConfig(t, "--hostname=mail.example.test", "--auth-check", "--auth-resolver="+dns.Addr,
+	alpha, here := startNode(t, testConfig(t, "--hostname=mail.example.test", "--auth-trusted-networks=", "--dns-resolver="+dns.Addr,
 		"--relay-enabled", "--relay-routes=beta.test="+there.Listeners["smtp"]+",writer.test="+home.Listeners["smtp"]))
 	defer stopNode(t, alpha)
 	for _, to := range []string{"bob@beta.test", "gone@beta.test"} {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -115,7 +116,8 @@ func suggestFlag(c *cobra.Command, err error) error {
 	}
 	var known []string
 	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
-	return fmt.Errorf("%w%s", err, didYouMean("--"+unknown.GetSpecifiedName(), known))
+	name := "--" + unknown.GetSpecifiedName()
+	return fmt.Errorf("%w%s", err, cmp.Or(nowCalled(name, func(k key) string { return "--" + k.flag() }), didYouMean(name, known)))
 }
 
 // parent makes c a command that only has commands below it.

@@ -1,5 +1,22 @@
 package main
 
+// renamed are keys that have another name by now.
+var renamed = map[string]string{
+	"auth.resolver":  "dns.resolver",
+	"relay.resolver": "dns.resolver",
+}
+
+// nowCalled is " (it is NAME now)" for the old name of a key, or nothing. spell
+// writes a key's name as the source of the name does.
+func nowCalled(wrong string, spell func(key) string) string {
+	for old, now := range renamed {
+		if wrong == spell(key{name: old}) {
+			return " (it is " + spell(key{name: now}) + " now)"
+		}
+	}
+	return ""
+}
+
 // didYouMean is " (did you mean NAME?)" for the name closest to a mistyped
 // one, or nothing when none is close.
 func didYouMean(wrong string, known []string) string {

@@ -180,8 +180,8 @@ func (h *house) start(ctx context.Context) error {
 		"--pop3-addr", "127.0.0.1:0", "--pop3s-addr=", "--imap-addr", "127.0.0.1:0", "--imaps-addr=", "--admin-addr=", "--http-addr=",
 		"--https-addr", "127.0.0.1:0", "--mta-sts-mode", "enforce", "--tls-cert", cert, "--tls-key", cert,
 		"--relay-authorities", filepath.Join(h.stage.authority(), "ca.pem"),
-		"--auth-check", "--auth-resolver", h.stage.dns.Addr,
-		"--relay-enabled", "--relay-resolver", h.stage.dns.Addr, "--relay-allow-private",
+		"--auth-trusted-networks=", "--dns-resolver", h.stage.dns.Addr,
+		"--relay-enabled", "--relay-allow-private",
 	})
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ check 'a Japanese subject, signed and verified' sign_and_verify 'お知らせ'
 
 # says METHOD=VALUE MAIL: what we find out about a mail.
 says() {
-  YUBIN_AUTH_RESOLVER=127.0.0.1:$(cat "$box/port") "$YUBIN" dkim check "$2" >"$box/results"
+  YUBIN_DNS_RESOLVER=127.0.0.1:$(cat "$box/port") "$YUBIN" dkim check "$2" >"$box/results"
   cat "$box/results"
   grep -q "$1" "$box/results"
 }

@@ -67,8 +67,8 @@ in_house() { # host command...
     done < <(compgen -e | grep '^YUBIN' || true)
     touch "$box/yubin.yaml"
     export YUBIN_CONFIG=$box/yubin.yaml YUBIN_DATA_DIR=$box/$host YUBIN_HOSTNAME=mail.$host.test YUBIN_DOMAINS=$host.test \
-      YUBIN_SMTP_ADDR=:25 YUBIN_AUTH_ALLOW_PLAINTEXT=true YUBIN_AUTH_CHECK=true YUBIN_AUTH_MAKE_KEYS=true YUBIN_AUTH_RESOLVER=192.0.2.2 \
-      YUBIN_RELAY_ENABLED=true YUBIN_RELAY_RESOLVER=192.0.2.2 YUBIN_RELAY_SCHEDULE=1s YUBIN_USERS="user@$host.test:secret"
+      YUBIN_SMTP_ADDR=:25 YUBIN_AUTH_ALLOW_PLAINTEXT=true YUBIN_AUTH_MAKE_KEYS=true YUBIN_DNS_RESOLVER=192.0.2.2 \
+      YUBIN_RELAY_ENABLED=true YUBIN_RELAY_SCHEDULE=1s YUBIN_USERS="user@$host.test:secret"
     exec ip netns exec "$net$host" "$@"
   )
 }

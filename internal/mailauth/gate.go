@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,15 +16,24 @@ type Gate struct {
 	Blocklist *Blocklist
 	Greylist  *Greylist
 	Verifier  *Verifier
+	// Trusted are networks whose clients are not judged: their mail does not
+	// come from the Internet, so no domain could have named them.
+	Trusted []netip.Prefix
 	// Policy is what holds for a domain of ours; nil accepts everything.
 	Policy func(domain string) Policy
+}
+
+// trusts reports whether a client is not judged.
+func (g *Gate) trusts(f Facts) bool {
+	ip := f.RemoteIP.Unmap().WithZone("")
+	return slices.ContainsFunc(g.Trusted, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
 // Recipient judges before there is a message: at RCPT. Postmaster always
 // hears, so that somebody can be told about a mistake (RFC 5321 §4.5.1).
 func (g *Gate) Recipient(ctx context.Context, f Facts, recipient string) Verdict {
 	local, _, _ := strings.Cut(recipient, "@")
-	if strings.EqualFold(local, "postmaster") {
+	if strings.EqualFold(local, "postmaster") || g.trusts(f) {
 		return Verdict{Action: Accept}
 	}
 	if g.Blocklist != nil {
@@ -45,10 +56,11 @@ func (g *Gate) Recipient(ctx context.Context, f Facts, recipient string) Verdict
 
 // Message judges a message for all its recipients. Their domains may differ in
 // policy; then the mildest verdict holds, because it is one message and has
-// one answer. Without a Verifier the results are nil.
+// one answer. The results are nil when nobody has looked: without a Verifier, and
+// for a trusted client.
 func (g *Gate) Message(ctx context.Context, f Facts, recipients []string, raw io.ReaderAt, size int64) (*Results, Verdict, error) {
 	verdict := Verdict{Action: Accept}
-	if g.Verifier == nil {
+	if g.Verifier == nil || g.trusts(f) {
 		return nil, verdict, nil
 	}
 	r, err := g.Verifier.Check(ctx, f, raw, size)

@@ -157,6 +157,18 @@ func TestGate(t *testing.T) {
 			t.Errorf("%v: %+v %v", c.to, v, err)
 		}
 	}
+	for client, trusted := range map[string]bool{"198.51.100.9": true, "::ffff:198.51.100.9": true, "198.51.101.9": false, "2001:db8::1": false, "fe80::1%eth0": true} {
+		g.Trusted = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("fe80::/10")}
+		f := Facts{RemoteIP: netip.MustParseAddr(client), MailFrom: "trust@other.test"}
+		if v := recipient(f, "x@here.test"); (v.Action == Accept) != trusted {
+			t.Errorf("%s: %+v", client, v)
+		}
+		r, v, err := g.Message(t.Context(), f, []string{"a@strict.test"}, bytes.NewReader(letter), int64(len(letter)))
+		if err != nil || (r == nil) != trusted || (v.Action == Accept) != trusted {
+			t.Errorf("%s: %+v %v", client, v, err)
+		}
+		g.Trusted = nil
+	}
 	if v := recipient(Facts{}, "x@here.test"); v.Code != 451 {
 		t.Errorf("a client without an address: %+v", v)
 	}

@@ -15,6 +15,8 @@ const (
 	Refuse Action = "refuse"
 	// Follow is for DMARC only: junk for quarantine, refuse for reject.
 	Follow Action = "follow"
+	// FollowJunk is Follow with junk in place of refuse.
+	FollowJunk Action = "follow-junk"
 )
 
 func (a Action) rank() int {
@@ -58,7 +60,7 @@ func (r Results) Verdict(p Policy) Verdict {
 	vouched := r.DMARC.Value == Pass || r.vouchedFor(p.TrustedSealers)
 	verdict := Verdict{Action: Accept}
 	consider := func(a Action, code, detail int, text string) {
-		if a == Follow || a.rank() <= verdict.Action.rank() {
+		if a.rank() <= verdict.Action.rank() {
 			return
 		}
 		verdict = Verdict{Action: a, Code: code, Enhanced: [3]int{code / 100, 7, detail}, Text: text}
@@ -78,26 +80,23 @@ func (r Results) Verdict(p Policy) Verdict {
 }
 
 func (r Results) considerDMARC(a Action, consider func(Action, int, int, string)) {
-	author := harmless(r.DMARC.From)
-	if r.DMARC.Value == PermError && author == "" {
-		// Nobody's policy: but no mail program agrees with another whom such a
-		// message is from (RFC 7489 §6.6.1).
-		if a == Follow {
+	author, asks := harmless(r.DMARC.From), r.DMARC.Ask
+	nobody := r.DMARC.Value == PermError && author == ""
+	if a == Follow || a == FollowJunk {
+		switch {
+		case a == Follow && (nobody || asks == DemandReject):
 			a = Refuse
-		}
-		consider(a, 550, 1, "No author can be made out: "+harmless(r.DMARC.Reason))
-		return
-	}
-	asks := r.DMARC.Ask
-	if a == Follow {
-		switch asks {
-		case DemandReject:
-			a = Refuse
-		case DemandQuarantine:
+		case nobody || asks != DemandNone:
 			a = Junk
 		default:
 			a = Accept
 		}
+	}
+	if nobody {
+		// Nobody's policy: but no mail program agrees with another whom such a
+		// message is from (RFC 7489 §6.6.1).
+		consider(a, 550, 1, "No author can be made out: "+harmless(r.DMARC.Reason))
+		return
 	}
 	switch r.DMARC.Value {
 	case Fail:

@@ -29,7 +29,7 @@ type Verifier struct {
 	Hostname string           // ours, under which the results stand
 	Now      func() time.Time // nil is time.Now
 
-	Timeout       time.Duration // for all questions about one message; 0 is 30 s
+	Timeout       time.Duration // for all questions about one message; 0 is 20 s
 	MaxQueries    int           // to DNS; 0 is 100
 	MaxSignatures int           // that are looked at; 0 is 10
 	MaxHeader     int           // octets; a larger header is not looked at; 0 is 256 KiB
@@ -39,6 +39,10 @@ type Verifier struct {
 	Sample func(n int) int
 }
 
+// checkTime is how long all questions about one message may take: as long as
+// RFC 7208 §4.6.4 wants to be waited for SPF at least.
+const checkTime = 20 * time.Second
+
 // maxAuthors is how many domains a From may name.
 const maxAuthors = 4
 
@@ -47,7 +51,7 @@ const maxAuthors = 4
 func (v *Verifier) Check(ctx context.Context, f Facts, raw io.ReaderAt, size int64) (Results, error) {
 	r := Results{AuthservID: v.Hostname, Remote: f.RemoteIP.Unmap(), nullSender: f.MailFrom == ""}
 	l := newLookups(v.Resolver, cmp.Or(v.MaxQueries, 100))
-	asking, cancel := context.WithTimeout(ctx, cmp.Or(v.Timeout, 30*time.Second))
+	asking, cancel := context.WithTimeout(ctx, cmp.Or(v.Timeout, checkTime))
 	defer cancel()
 
 	var envelope sync.WaitGroup
@@ -80,7 +84,7 @@ func (v *Verifier) Check(ctx context.Context, f Facts, raw io.ReaderAt, size int
 // from: DKIM and ARC.
 func (v *Verifier) CheckSignatures(ctx context.Context, raw io.ReaderAt, size int64) (Results, error) {
 	r := Results{AuthservID: v.Hostname}
-	asking, cancel := context.WithTimeout(ctx, cmp.Or(v.Timeout, 30*time.Second))
+	asking, cancel := context.WithTimeout(ctx, cmp.Or(v.Timeout, checkTime))
 	defer cancel()
 	l := newLookups(v.Resolver, cmp.Or(v.MaxQueries, 100))
 	if _, _, err := v.checkSignatures(ctx, asking, l, &r, raw, size); err != nil {
