@@ -21,7 +21,7 @@ var columnWords = map[Column]Words{
 	Keep:   {"POP3 (keep)", "POP3(残す)"},
 	IMAP:   {"IMAP", "IMAP"},
 	Web:    {"Webmail", "Webメール"},
-	Mixed:  {"POP3 + IMAP", "POP3+IMAP"},
+	Mixed:  {"POP3 + IMAP", "POP3 + IMAP"},
 }
 
 // In is the column's heading.

@@ -21,7 +21,7 @@ var commands = map[string]map[string]Words{
 	},
 	"pop3": {
 		"CAPA": {"what can you do?", "何ができますか"},
-		"USER": {"who I am", "利用者の名前"},
+		"USER": {"who I am", "ユーザー名"},
 		"PASS": {"the password (masked)", "パスワード(伏せ字)"},
 		"AUTH": {"logs in (masked)", "ログイン(伏せ字)"},
 		"STAT": {"how many mails, and how large?", "何通あって、何バイト？"},
@@ -75,7 +75,7 @@ var pages = []notion{
 // where * stands for any one.
 var notable = map[string][]notion{
 	"smtp": {
-		{"4", Words{"not now; try again later", "今は無理。後でもう一度"}},
+		{"4", Words{"not now; try again later", "いまは受け取れない。あとでもう一度"}},
 		{"5", Words{"refused", "断られた"}},
 	},
 	"pop3": {

@@ -218,6 +218,7 @@ func (p *play) step(ctx context.Context, s Scenario, i int, stages []*stage, don
 			}
 		}
 	}
+	p.story.why(step)
 	return nil
 }
 

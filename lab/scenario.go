@@ -21,6 +21,7 @@ type Scenario struct {
 type Step struct {
 	Actor Words
 	Text  Words
+	Why   Words    // what is to be learnt from it, told when it has happened
 	RFC   string   // where the protocol's part in it is written
 	Only  []Column // the lanes in which it happens; nil is all
 	Show  string   // the commands that the folded story prints
@@ -79,6 +80,9 @@ var (
 	observer = Words{"The server", "サーバー"}
 	both     = Words{"PC and phone", "PCとスマホ"}
 )
+
+// whyDeliver is to be learnt wherever mail is only delivered.
+var whyDeliver = Words{"SMTP brings mail as far as the mailbox. How it is read later makes no difference to it.", "SMTPが運ぶのはメールボックスまでです。どの方式で読むかは、送る側には関係ありません。"}
 
 // device puts a machine on the stage, with the mail program of the lane.
 func (st *stage) device(name Words, column Column, a Account) Device {

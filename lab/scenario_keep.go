@@ -16,6 +16,7 @@ var sentMail = Scenario{
 		{
 			Actor: alicePC,
 			Text:  Words{"gets its mail and then writes to Bob. Sending is SMTP, whichever way she reads.", "受信を済ませてから、ボブさんに送信します。どの方式で読んでいても、送信はSMTPです。"},
+			Why:   Words{"Neither POP3 nor IMAP can send. A webmail takes the mail by HTTP, and its server sends it on by SMTP.", "POP3にもIMAPにも送信の機能はありません。Webメールでは、HTTPで受け取ったサーバーがSMTPで送ります。"},
 			RFC:   "RFC 6409 §3", Show: "AUTH MAIL RCPT .",
 			do: all(fetch(thePC), sendToBob),
 			Facts: []Fact{{
@@ -27,11 +28,13 @@ var sentMail = Scenario{
 		}, {
 			Actor: alicePC,
 			Text:  Words{"keeps a copy: with POP3 on the PC, with IMAP in the server's Sent folder (APPEND). A webmail has done so itself.", "控えを残します。POP3ではPCの中に、IMAPではサーバーの「送信済み」に保存します（APPEND）。Webメールでは、サーバーがすでに保存しています。"},
+			Why:   Words{"SMTP carries the mail away and keeps nothing. A copy in Sent is stored in a second transfer.", "SMTPは運ぶだけで、控えを残しません。「送信済み」の控えは、送信とは別に保存したものです。"},
 			RFC:   "RFC 9051 §6.3.12", Show: "APPEND",
 			do: func(ctx context.Context, st *stage) error { return st.pc.KeepSent(ctx, answer, st.sent) },
 		}, {
 			Actor: phone,
 			Text:  Words{"looks for what the PC has sent.", "PCから送ったメールを探します。"},
+			Why:   Words{"Of a copy that is on one device only, the others know nothing.", "1台の端末だけにある控えは、ほかの端末からは見えません。"},
 			RFC:   "RFC 6154 §2", Show: "STAT EXAMINE FETCH",
 			do: func(ctx context.Context, st *stage) error {
 				if err := st.phone.Fetch(ctx); err != nil {
@@ -86,21 +89,25 @@ var deleteAndTrash = Scenario{
 		{
 			Actor: hanako,
 			Text:  Words{"sends two mails.", "メールを2通送ります。"},
+			Why:   whyDeliver,
 			RFC:   "RFC 5321 §3.3",
 			do:    deliver(meeting, invoice),
 		}, {
 			Actor: alicePC,
 			Text:  Words{"gets them.", "受信します。"},
+			Why:   Words{"Both ways of POP3 have a copy on the PC now; with IMAP and webmail the PC only shows what is on the server.", "POP3ではPCの中に写しができました。IMAPとWebメールのPCは、サーバーにあるものを見せているだけです。"},
 			RFC:   "RFC 1939 §5",
 			do:    fetch(thePC),
 		}, {
 			Actor: alicePC,
 			Text:  Words{"deletes the first one. POP3 has only DELE, IMAP moves it to the server's Trash.", "1通目を削除します。POP3にあるのはDELEだけですが、IMAPではサーバーの「ゴミ箱」に移せます。"},
+			Why:   Words{"DELE holds from QUIT on and cannot be undone. Trash is a folder, and POP3 knows none.", "DELEはQUITで確定し、取り消せません。「ゴミ箱」もフォルダーなので、POP3では扱えません。"},
 			RFC:   "RFC 9051 §6.4.8", Show: "DELE QUIT MOVE",
 			do: func(ctx context.Context, st *stage) error { return st.pc.Discard(ctx, meeting.id) },
 		}, {
 			Actor: phone,
 			Text:  Words{"tries to bring it back.", "削除したメールを元に戻そうとします。"},
+			Why:   Words{"The Trash of the server is the same for all devices, so another one can take a mail out of it.", "サーバーの「ゴミ箱」はどの端末からも同じものが見えるので、別の端末でも元に戻せます。"},
 			RFC:   "RFC 9051 §6.4.8", Show: "STAT MOVE",
 			do: func(ctx context.Context, st *stage) error {
 				if _, shared := st.phone.(viewer); shared {
@@ -119,6 +126,7 @@ var deleteAndTrash = Scenario{
 		}, {
 			Actor: alicePC,
 			Text:  Words{"deletes it for good: marked as \\Deleted, then expunged.", "今度は完全に削除します。\\Deletedの印を付けてから消去（EXPUNGE）します。"},
+			Why:   Words{"IMAP deletes in two steps, so that a marked mail can still be kept. After EXPUNGE it is gone for all devices.", "IMAPの削除は2段階なので、印を付けた段階ならまだ取り消せます。EXPUNGEのあとは、どの端末からも見えません。"},
 			RFC:   "RFC 9051 §6.4.3", Show: "STORE EXPUNGE",
 			Only: []Column{IMAP},
 			do: func(ctx context.Context, st *stage) error {
@@ -153,11 +161,13 @@ var folders = Scenario{
 		{
 			Actor: hanako,
 			Text:  Words{"sends two mails.", "メールを2通送ります。"},
+			Why:   whyDeliver,
 			RFC:   "RFC 5321 §3.3",
 			do:    deliver(meeting, invoice),
 		}, {
 			Actor: alicePC,
 			Text:  Words{"makes a folder for invoices and files the second mail there.", "受信してから「Invoices」フォルダーを作り、2通目を移します。"},
+			Why:   Words{"POP3 has one mailbox and no folders: what the PC makes stays on the PC.", "POP3で扱えるのは受信トレイだけです。PCで作ったフォルダーは、そのPCの中にしかありません。"},
 			RFC:   "RFC 9051 §6.3.4", Show: "CREATE MOVE",
 			do: all(fetch(thePC), func(ctx context.Context, st *stage) error {
 				return st.pc.File(ctx, invoice.id, projects)
@@ -169,6 +179,7 @@ var folders = Scenario{
 		}, {
 			Actor: phone,
 			Text:  Words{"gets its mail and looks for the folder.", "受信して、同じフォルダーを探します。"},
+			Why:   Words{"With IMAP and webmail the folder is on the server, so every device shows the same one.", "IMAPとWebメールのフォルダーはサーバーにあるので、どの端末でも同じものが見えます。"},
 			RFC:   "RFC 9051 §6.3.9", Show: "STAT LIST EXAMINE",
 			do: func(ctx context.Context, st *stage) error {
 				if err := st.phone.Fetch(ctx); err != nil {
@@ -218,16 +229,19 @@ var offline = Scenario{
 		{
 			Actor: hanako,
 			Text:  Words{"sends two mails.", "メールを2通送ります。"},
+			Why:   whyDeliver,
 			RFC:   "RFC 5321 §3.3",
 			do:    deliver(meeting, invoice),
 		}, {
 			Actor: alicePC,
 			Text:  Words{"gets its mail, and Alice opens the first one.", "受信して、1通目だけを開きます。"},
+			Why:   Words{"POP3 has downloaded both. IMAP has the list and the text that was opened. The browser keeps nothing.", "POP3は2通とも取り込みました。IMAPが持っているのは一覧と、開いた1通の本文です。ブラウザーは何も保存しません。"},
 			RFC:   "RFC 9051 §6.4.5", Show: "RETR FETCH",
 			do: all(fetch(thePC), open(thePC, meeting)),
 		}, {
 			Actor: alicePC,
 			Text:  Words{"goes on a train journey: the network is off, and only its own store is left.", "電車で移動中です。ネットワークにつながらず、端末に保存された分だけが頼りです。"},
+			Why:   Words{"What can be read now is what was on the device before.", "いま読めるのは、接続が切れる前に端末に保存していたものだけです。"},
 			RFC:   "RFC 1939 §1", Show: "QUIT LOGOUT",
 			do: func(ctx context.Context, st *stage) error {
 				if err := st.pc.Disconnect(); err != nil {
@@ -245,6 +259,7 @@ var offline = Scenario{
 		}, {
 			Actor: alicePC,
 			Text:  Words{"is back online. An IMAP program may be told to keep all texts, too; now it is.", "再び接続します。IMAPのソフトも、全文を端末に保存するよう設定できます。そうしてみます。"},
+			Why:   Words{"That IMAP keeps nothing on the device is a myth: it depends on the settings.", "「IMAPは端末に保存しない」というのは誤解で、設定しだいです。"},
 			RFC:   "RFC 9051 §6.4.5", Show: "FETCH",
 			Only: []Column{IMAP},
 			do: func(ctx context.Context, st *stage) error {
@@ -286,16 +301,19 @@ var lostDevice = Scenario{
 		{
 			Actor: hanako,
 			Text:  Words{"sends two mails.", "メールを2通送ります。"},
+			Why:   whyDeliver,
 			RFC:   "RFC 5321 §3.3",
 			do:    deliver(meeting, invoice),
 		}, {
 			Actor: alicePC,
 			Text:  Words{"gets them, and Alice reads both.", "受信して、2通とも読みます。"},
+			Why:   Words{"Where a mail is kept decides what becomes of it next.", "どこに保存されているかで、このあとの運命が変わります。"},
 			RFC:   "RFC 1939 §5",
 			do:    all(fetch(thePC), open(thePC, meeting, invoice)),
 		}, {
 			Actor: alicePC,
 			Text:  Words{"falls into the sea, with all that was stored on it.", "海に落ちてしまいました。中に保存されていたものも、すべて失われます。"},
+			Why:   Words{"Safe is what the server has.", "無事なのは、サーバーにあるものだけです。"},
 			do: func(_ context.Context, st *stage) error {
 				g := st.pc.base()
 				g.lose()
@@ -304,6 +322,7 @@ var lostDevice = Scenario{
 		}, {
 			Actor: newPC,
 			Text:  Words{"is set up like the old one and gets what there is.", "元のPCと同じ設定で、残っているメールを受信します。"},
+			Why:   Words{"With IMAP and webmail even the marks of what was read are there; with POP3 all is unread again.", "IMAPとWebメールでは既読の印まで元どおりです。POP3（残す）では、すべて未読に戻ります。"},
 			RFC:   "RFC 9051 §6.3.2", Show: "STAT SELECT FETCH",
 			do: func(ctx context.Context, st *stage) error {
 				st.other = st.device(newPC, st.column, st.account)

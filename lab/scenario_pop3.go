@@ -17,6 +17,7 @@ var sendAndReceive = Scenario{
 			Actor: hanako,
 			Text: Words{"hands over a mail for Alice by SMTP, server to server.",
 				"アリス宛のメールをSMTPで届けます。サーバーからサーバーへの配達です。"},
+			Why: Words{"The server says 250 when it has stored the mail. From then on it answers for it.", "サーバーは、保存し終えてから250と答えます。その時点で、メールの責任は受け取ったサーバーに移ります。"},
 			RFC: "RFC 5321 §3.3", Show: "MAIL RCPT DATA .",
 			do: all(deliver(meeting), lookAtServer),
 			Facts: []Fact{{
@@ -26,6 +27,7 @@ var sendAndReceive = Scenario{
 		}, {
 			Actor: alicePC,
 			Text:  Words{"fetches it by POP3. SMTP has brought it only as far as the mailbox.", "POP3で受信します。SMTPが運ぶのはメールボックスまでです。"},
+			Why:   Words{"Fetching is another conversation, at another port, with a password.", "受信は、別のポートでパスワードを使って行う、もうひとつの通信です。"},
 			RFC:   "RFC 1939 §3", Show: "USER PASS RETR",
 			do: fetch(thePC),
 			Facts: []Fact{{
@@ -36,6 +38,7 @@ var sendAndReceive = Scenario{
 		}, {
 			Actor: alicePC,
 			Text:  Words{"answers Bob. POP3 only fetches, so the answer goes out by SMTP.", "ボブさんにメールを書きます。POP3は受信専用なので、送信はSMTPで行います。"},
+			Why:   Words{"That is why a mail program has two servers in its settings: one to receive and one to send.", "メールソフトの設定に「受信サーバー」と「送信サーバー」があるのは、このためです。"},
 			RFC:   "RFC 6409 §3", Show: "AUTH MAIL RCPT .",
 			do: sendToBob,
 			Facts: []Fact{{
@@ -48,6 +51,7 @@ var sendAndReceive = Scenario{
 		}, {
 			Actor: bobsPC,
 			Text:  Words{"fetches the answer, by IMAP. Whoever sends and whoever reads need not use the same way.", "IMAPで受信します。送る側と読む側の方式は、同じでなくてかまいません。"},
+			Why:   Words{"Between two servers mail goes by SMTP; which way a reader takes is between the reader and the server.", "サーバーの間はSMTPです。どの方式で読むかは、読む人とそのサーバーの間だけの話です。"},
 			RFC:   "RFC 9051 §6.4.5", Show: "LOGIN SELECT FETCH",
 			do: bobReads,
 			Facts: []Fact{{
@@ -130,11 +134,13 @@ var pop3Delete = Scenario{
 		{
 			Actor: hanako,
 			Text:  Words{"sends two mails.", "メールを2通送ります。"},
+			Why:   whyDeliver,
 			RFC:   "RFC 5321 §3.3",
 			do:    deliver(meeting, invoice),
 		}, {
 			Actor: alicePC,
 			Text:  Words{"fetches both and has them deleted on the server, which happens at QUIT.", "2通とも受信し、サーバーからは削除するよう伝えます。実際に削除されるのはQUITのときです。"},
+			Why:   Words{"POP3 was made for one computer that is seldom online: take everything home, then work without the network.", "POP3は、たまにしかネットワークにつながらない1台のコンピューターのために作られました。すべて持ち帰り、あとは回線なしで読みます。"},
 			RFC:   "RFC 1939 §5", Show: "STAT RETR DELE QUIT",
 			do: all(fetch(thePC), lookAtServer),
 			Facts: []Fact{{
@@ -149,6 +155,7 @@ var pop3Delete = Scenario{
 		}, {
 			Actor: phone,
 			Text:  Words{"wants to fetch the same mails.", "同じメールを受信しようとします。"},
+			Why:   Words{"The mails are on the PC now and nowhere else.", "メールがあるのはPCの中だけです。サーバーにないものは、ほかの端末では受信できません。"},
 			RFC:   "RFC 1939 §5", Show: "STAT QUIT",
 			do: fetch(thePhone),
 			Facts: []Fact{{
@@ -169,11 +176,13 @@ var pop3Keep = Scenario{
 		{
 			Actor: hanako,
 			Text:  Words{"sends two mails.", "メールを2通送ります。"},
+			Why:   whyDeliver,
 			RFC:   "RFC 5321 §3.3",
 			do:    deliver(meeting, invoice),
 		}, {
 			Actor: alicePC,
 			Text:  Words{"fetches both and opens one. Its setting \"leave a copy on the server\" means: no DELE.", "2通とも受信し、1通を開きます。「サーバーにメールを残す」設定なので、DELEは送りません。"},
+			Why:   Words{"Leaving a copy is a setting of the program. POP3 itself can only hand a mail over (RETR) and delete it (DELE).", "「残す」のはメールソフトの設定です。POP3にあるのは、渡す命令（RETR）と削除する命令（DELE）だけです。"},
 			RFC:   "RFC 1939 §7", Show: "UIDL RETR QUIT",
 			do: all(fetch(thePC), open(thePC, meeting), lookAtServer),
 			Facts: []Fact{{
@@ -188,6 +197,7 @@ var pop3Keep = Scenario{
 		}, {
 			Actor: phone,
 			Text:  Words{"fetches too: the same mails go over the wire once more.", "スマホでも受信します。同じメールをもう一度ダウンロードすることになります。"},
+			Why:   Words{"That the PC has opened one is known to the PC alone, so the phone takes both for unread.", "既読の記録はPCの中にしかありません。サーバーは知らないので、スマホではすべて未読になります。"},
 			RFC:   "RFC 1939 §5", Show: "STAT RETR",
 			do: fetch(thePhone),
 			Facts: []Fact{{
@@ -202,6 +212,7 @@ var pop3Keep = Scenario{
 		}, {
 			Actor: alicePC,
 			Text:  Words{"fetches again. It knows by their unique ids (UIDL) what it has.", "もう一度受信します。どれが受信済みかは、メールごとの番号（UIDL）で見分けます。"},
+			Why:   Words{"Without UIDL the program would have to download all of it each time.", "UIDLがなければ、受信のたびにすべてをダウンロードし直すことになります。"},
 			RFC:   "RFC 1939 §7", Show: "UIDL",
 			do: fetch(thePC),
 			Facts: []Fact{{
@@ -232,11 +243,13 @@ var pop3Lock = Scenario{
 		{
 			Actor: hanako,
 			Text:  Words{"sends two mails.", "メールを2通送ります。"},
+			Why:   whyDeliver,
 			RFC:   "RFC 5321 §3.3",
 			do:    deliver(meeting, invoice),
 		}, {
 			Actor: alicePC,
 			Text:  Words{"logs in by POP3 and stays.", "POP3でログインし、接続したままにします。"},
+			Why:   Words{"A POP3 session lasts from the login to QUIT.", "POP3の接続は、ログインからQUITまで続きます。"},
 			RFC:   "RFC 1939 §4", Show: "PASS STAT",
 			do: func(ctx context.Context, st *stage) error {
 				pc := st.pc.(*POP3Device)
@@ -249,6 +262,7 @@ var pop3Lock = Scenario{
 		}, {
 			Actor: phone,
 			Text:  Words{"wants in at the same time, by POP3.", "同時にPOP3でログインしようとします。"},
+			Why:   Words{"One session has the mailbox to itself, so that the numbers of the mails and what is deleted stay certain.", "メールの番号と削除の結果が食い違わないよう、1つの接続がメールボックスを独占します（排他ロック）。"},
 			RFC:   "RFC 2449 §8.1.2", Show: "USER PASS",
 			do: func(ctx context.Context, st *stage) error {
 				err := st.phone.Fetch(ctx)
@@ -265,6 +279,7 @@ var pop3Lock = Scenario{
 		}, {
 			Actor: tablet,
 			Text:  Words{"looks at the same mailbox by IMAP meanwhile.", "その間に、同じメールボックスをIMAPで開きます。"},
+			Why:   Words{"IMAP is made for several sessions at once. Here it does not wait for the lock of POP3 either.", "IMAPは複数の同時接続を前提に作られています。このサーバーでは、POP3のロックを待つこともありません。"},
 			RFC:   "RFC 9051 §6.3.2", Show: "LOGIN SELECT",
 			do: func(ctx context.Context, st *stage) error {
 				st.other = &IMAPDevice{gear: &gear{name: tablet, stage: st, account: st.account}}
@@ -277,6 +292,7 @@ var pop3Lock = Scenario{
 		}, {
 			Actor: both,
 			Text:  Words{"one after the other: the PC says QUIT, then the phone comes again.", "順番に使います。PCがQUITしてから、スマホがもう一度接続します。"},
+			Why:   Words{"QUIT opens the lock. Programs that fetch and leave rarely meet it.", "QUITでロックは解けます。受信してすぐ切断するメールソフトなら、ぶつかることはほとんどありません。"},
 			RFC:   "RFC 1939 §6", Show: "QUIT PASS STAT",
 			do: func(ctx context.Context, st *stage) error {
 				if err := st.pc.(*POP3Device).Quit(); err != nil {
@@ -309,11 +325,13 @@ var dropBeforeQuit = Scenario{
 		{
 			Actor: hanako,
 			Text:  Words{"sends two mails.", "メールを2通送ります。"},
+			Why:   whyDeliver,
 			RFC:   "RFC 5321 §3.3",
 			do:    deliver(meeting, invoice),
 		}, {
 			Actor: alicePC,
 			Text:  Words{"fetches both, says DELE for both, and then the network fails.", "2通とも受信してDELEを送ったところで、回線が切れてしまいます。"},
+			Why:   Words{"DELE only marks a mail. It is removed at QUIT, and if the connection breaks before, it must stay.", "DELEは印を付けるだけで、削除されるのはQUITのときです。その前に切れたら、サーバーは削除してはいけません。"},
 			RFC:   "RFC 1939 §6", Show: "RETR DELE",
 			do: func(ctx context.Context, st *stage) error {
 				pc := st.pc.(*POP3Device)
@@ -339,6 +357,7 @@ var dropBeforeQuit = Scenario{
 		}, {
 			Actor: phone,
 			Text:  Words{"fetches them, and gets as far as QUIT.", "受信して、今度はQUITまで進みます。"},
+			Why:   Words{"After a break a mail may be fetched twice, but none is lost.", "回線が切れると、同じメールを二重に受信することはあっても、失うことはありません。"},
 			RFC:   "RFC 1939 §6", Show: "STAT DELE QUIT",
 			do: all(fetch(thePhone), lookAtServer),
 			Facts: []Fact{{

@@ -125,6 +125,13 @@ func (s *story) step(i, n int, step Step) {
 	}
 }
 
+// why tells what is to be learnt from a step.
+func (s *story) why(step Step) {
+	for _, line := range wrap(step.Why.In(s.Lang), s.Width-indent) {
+		s.print(indent, s.paint(faint, line))
+	}
+}
+
 func asASCII(rfc string, ascii bool) string {
 	if ascii {
 		return strings.ReplaceAll(rfc, "§", "s.")

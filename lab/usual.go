@@ -4,8 +4,8 @@ package lab
 // without them; who follows a conversation line by line wants to know.
 var usual = map[string][]notion{
 	"smtp": {
-		{"220", Words{"the server is there", "サーバーの挨拶"}},
-		{"221", Words{"goodbye", "終了の挨拶"}},
+		{"220", Words{"the server is there", "サーバーのあいさつ"}},
+		{"221", Words{"goodbye", "終了のあいさつ"}},
 		{"235", Words{"the login is right", "ログイン成功"}},
 		{"250-", Words{"one thing that it can do", "使える機能のひとつ"}},
 		{"250 2.1.0", Words{"this sender will do", "差出人を受け付けた"}},
@@ -20,6 +20,10 @@ var usual = map[string][]notion{
 		{".", Words{"the end of what was asked for", "ここで終わり"}},
 	},
 	"imap": {
+		{"* OK [UIDNEXT", Words{"the number that the next mail gets", "次に届くメールの番号"}},
+		{"* OK [PERMANENTFLAGS", Words{"the flags that can be set for good", "保存できる印の種類"}},
+		{"* OK [HIGHESTMODSEQ", Words{"how far the changes are numbered", "変更の通し番号"}},
+		{"* OK [CAPABILITY", Words{"the server greets and says what it can do", "サーバーのあいさつと、使える機能"}},
 		{"* OK", Words{"the server says something", "サーバーからの通知"}},
 		{"* CAPABILITY", Words{"what it can do", "使える機能の一覧"}},
 		{"* * RECENT", Words{"how many came since the last look; an old figure", "前回より後に届いた通数(古い仕様)"}},

@@ -49,7 +49,7 @@ type labPage struct {
 
 type labStep struct {
 	N                    int
-	Actor, Text          string
+	Actor, Text, Why     string
 	RFC, URL             string
 	Done, Here           bool
 	Ways                 string // the lanes, when not all

@@ -87,7 +87,7 @@ func (v *visit) labPage(sc lab.Scenario) labPage {
 	}
 	p.Played, p.Last = board.Played, board.Played == len(sc.Steps)
 	for i, st := range sc.Steps {
-		s := labStep{N: i + 1, Actor: st.Actor.In(l), Text: st.Text.In(l), RFC: st.RFC, URL: rfcURL(st.RFC), Done: i < p.Played, Here: i == p.Played-1}
+		s := labStep{N: i + 1, Actor: st.Actor.In(l), Text: st.Text.In(l), Why: st.Why.In(l), RFC: st.RFC, URL: rfcURL(st.RFC), Done: i < p.Played, Here: i == p.Played-1}
 		if st.Only != nil {
 			var ways []string
 			for _, c := range st.Only {

@@ -39,6 +39,8 @@ function start() {
         if (response.redirected) return location.reload()
         if (response.ok) draw(await response.text())
       } while (stale)
+      // The address leads back here: to be shared, or after a change of language.
+      history.replaceState(null, "", `${location.pathname}${played() ? `?step=${played()}` : ""}${location.hash}`)
     } finally {
       wanting = false
     }
