@@ -165,8 +165,8 @@ func (s *Server) showAdmin(v *visit) error {
 	if p.Storage, err = s.storage(ctx, p.Users); err != nil {
 		return err
 	}
-	for _, u := range p.Users {
-		p.Logins += len(s.sessions.of(u.ID))
+	if p.Logins, err = s.Store.CountLogins(ctx); err != nil {
+		return err
 	}
 	if o := s.Operation; o.Listeners != nil {
 		p.Listeners = o.Listeners()

@@ -26,8 +26,11 @@ func (o *officeTest) login(u store.User) (cookie, token string) {
 	if err != nil {
 		o.Fatal(err)
 	}
-	secret := o.s.sessions.begin(u.ID, generation, r)
-	return "yubin=" + secret, o.s.sessions.find(secret).csrf
+	secret, err := o.s.sessions.begin(u.ID, generation, r.WithContext(o.Context()))
+	if err != nil {
+		o.Fatal(err)
+	}
+	return "yubin=" + secret, proof(secret)
 }
 
 // visitor is somebody with a browser.

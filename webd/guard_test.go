@@ -1,6 +1,7 @@
 package webd
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -158,11 +159,43 @@ func TestSessionsEnd(t *testing.T) {
 		t.Errorf("the old password: %d", status)
 	}
 
+	// A restart forgets nobody, and what was ended stays so.
 	one, two := s.login("bob"), s.login("bob")
+	restart := func() { s.sessions.forget(func(*session) bool { return true }) }
+	restart()
+	if !isIn(one) || !isIn(two) {
+		t.Error("a restart logs people out")
+	}
+	if status, _ := one.post("/act", url.Values{"do": {"read"}}); status == http.StatusForbidden {
+		t.Error("the forms of a page that was open before a restart do not work after it")
+	}
+	s.now = s.now.Add(time.Minute)
+	isIn(one)
+	if all, err := s.sessions.of(t.Context(), s.bob.ID); err != nil || len(all) != 2 || !all[0].Seen.Equal(s.now) {
+		t.Errorf("the logins are %+v, %v", all, err)
+	}
+	restart()
 	wants(t, one.get("/settings"), "Log out everywhere else")
 	one.post("/sessions/end", url.Values{"session": {"others"}})
 	if !isIn(one) || isIn(two) {
 		t.Error("ending the others ended the wrong ones")
+	}
+	three := s.login("bob")
+	all, err := s.sessions.of(t.Context(), s.bob.ID)
+	if err != nil || len(all) != 2 {
+		t.Fatalf("the logins are %+v, %v", all, err)
+	}
+	restart()
+	alice := s.surfer()
+	alice.loginAs("alice", password)
+	alice.get("/settings")
+	alice.post("/sessions/end", url.Values{"session": {fmt.Sprint(all[0].ID)}})
+	if !isIn(three) {
+		t.Error("somebody has ended another's login")
+	}
+	one.post("/sessions/end", url.Values{"session": {fmt.Sprint(all[0].ID)}})
+	if isIn(three) || !isIn(one) {
+		t.Error("a login that was not in use since the restart cannot be ended")
 	}
 }
 

@@ -5,7 +5,10 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
+
+	"github.com/yubin-mail/yubin/store"
 )
 
 func (s *Server) loginRoutes(m *routes) {
@@ -81,13 +84,19 @@ func (s *Server) login(v *visit) error {
 		return v.showLogin(f)
 	}
 	// A new secret at each login: one that was planted before is worth nothing.
+	secret, err := s.sessions.begin(user.ID, generation, v.Request)
+	if err != nil {
+		return err
+	}
 	v.endSession()
-	v.setSession(s.sessions.begin(user.ID, generation, v.Request))
+	v.setSession(secret)
 	return v.redirect(f.Next)
 }
 
 func (s *Server) logout(v *visit) error {
-	v.endSession()
+	if err := s.sessions.end(v.Context(), v.session); err != nil {
+		return err
+	}
 	v.setSession("")
 	v.w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 	return v.redirect("/login")
@@ -95,15 +104,16 @@ func (s *Server) logout(v *visit) error {
 
 func (v *visit) endSession() {
 	if v.session != nil {
-		v.s.sessions.end(func(s *session) bool { return s == v.session })
+		v.end(v.session)
 	}
 }
 
 // sessionRow is a login as the settings show it.
 type sessionRow struct {
-	ID, Agent, Remote string
-	Created, Seen     time.Time
-	Current           bool
+	ID            store.LoginID
+	Agent, Remote string
+	Created, Seen time.Time
+	Current       bool
 }
 
 // Browser is what the session is called.
@@ -117,10 +127,13 @@ type settingsPage struct {
 
 func (s *Server) showSettings(v *visit) error {
 	var p settingsPage
-	for _, o := range s.sessions.of(v.user.ID) {
-		p.Sessions = append(p.Sessions, sessionRow{o.id, o.agent, hostOf(o.remote), o.created, o.lastSeen(), o == v.session})
+	logins, err := s.sessions.of(v.Context(), v.user.ID)
+	if err != nil {
+		return err
 	}
-	var err error
+	for _, l := range logins {
+		p.Sessions = append(p.Sessions, sessionRow{l.ID, l.Agent, hostOf(l.Remote), l.Created, l.Seen, l.ID == v.session.login.ID})
+	}
 	if p.Senders, err = s.Store.Preferences(v.Context(), v.user.ID, imagesPreference); err != nil {
 		return err
 	}
@@ -129,9 +142,14 @@ func (s *Server) showSettings(v *visit) error {
 
 // endSessions ends one login, or all others.
 func (s *Server) endSessions(v *visit) error {
-	id := v.PostFormValue("session")
-	s.sessions.end(func(o *session) bool {
-		return o.user == v.user.ID && (o.id == id || id == "others" && o != v.session)
-	})
+	if which := v.PostFormValue("session"); which == "others" {
+		if err := s.sessions.endOthers(v.Context(), v.session); err != nil {
+			return err
+		}
+	} else if id, err := strconv.ParseInt(which, 10, 64); err != nil {
+		return errForm
+	} else if err := s.sessions.endOf(v.Context(), v.user.ID, store.LoginID(id)); err != nil {
+		return err
+	}
 	return v.redirect("/settings")
 }

@@ -1,9 +1,11 @@
 package webd
 
 import (
-	"crypto/rand"
+	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"slices"
@@ -14,21 +16,18 @@ import (
 	"github.com/yubin-mail/yubin/store"
 )
 
-// session is one login in one browser. It lives in memory: a restart logs
-// everybody out.
+// session is what we keep in memory of a login in one browser while it is in
+// use. The login itself is in the store: a restart forgets what could be taken
+// back, and logs nobody out.
 type session struct {
-	id         string // public: for the list, and to revoke
-	user       store.UserID
-	generation int64
-	csrf       string
-	agent      string // what the browser calls itself
-	remote     string
-	created    time.Time
-	streams    atomic.Int64 // open ones
+	login   store.Login
+	csrf    string
+	streams atomic.Int64  // open ones
+	ended   chan struct{} // closed when the session is over
 
 	mu      sync.Mutex
 	seen    time.Time
-	ended   chan struct{} // closed when the session is over
+	noted   time.Time // what the store knows of seen
 	notice  *notice
 	warning *notice
 	undoing []undo
@@ -40,11 +39,10 @@ func (s *session) owns(token string) bool {
 	return subtle.ConstantTimeCompare([]byte(s.csrf), []byte(token)) == 1
 }
 
-// maxSessions is how many logins one user may have; the longest unused goes.
-const maxSessions = 50
-
-// sessions are all logins, by a digest of the secret in the cookie.
+// sessions are the logins that have been in use since we started, by a digest
+// of the secret in the cookie.
 type sessions struct {
+	store      *store.Store
 	idle, most time.Duration
 	now        func() time.Time
 
@@ -53,33 +51,39 @@ type sessions struct {
 }
 
 func newSessions(c Config) *sessions {
-	return &sessions{idle: c.SessionIdle, most: c.SessionMax, now: c.Now, all: map[[sha256.Size]byte]*session{}}
+	return &sessions{store: c.Store, idle: c.SessionIdle, most: c.SessionMax, now: c.Now, all: map[[sha256.Size]byte]*session{}}
 }
 
-// begin makes a session and returns the secret that names it.
-func (ss *sessions) begin(u store.UserID, generation int64, r *http.Request) string {
-	secret := rand.Text()
+// proof is what the forms of a session carry. It follows from the secret, so
+// that a page which was open before a restart still works after it.
+func proof(secret string) string {
+	h := hmac.New(sha256.New, []byte(secret))
+	h.Write([]byte("csrf"))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+// expires is when a login that was seen at a time is over.
+func (ss *sessions) expires(created, seen time.Time) time.Time {
+	idle, most := seen.Add(ss.idle), created.Add(ss.most)
+	if idle.Before(most) {
+		return idle
+	}
+	return most
+}
+
+// begin makes a login and returns the secret that names it.
+func (ss *sessions) begin(u store.UserID, generation int64, r *http.Request) (string, error) {
 	now := ss.now()
-	s := &session{
-		id: rand.Text()[:12], user: u, generation: generation, csrf: rand.Text(),
-		agent: r.UserAgent(), remote: r.RemoteAddr, created: now, seen: now, ended: make(chan struct{}),
+	secret, _, ended, err := ss.store.CreateLogin(r.Context(), store.Login{
+		User: u, Generation: generation, Agent: r.UserAgent(), Remote: r.RemoteAddr, Created: now, Seen: now, Expires: ss.expires(now, now),
+	})
+	if err != nil {
+		return "", err
 	}
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	var own []*session
-	for key, other := range ss.all {
-		if ss.isOver(other, now) {
-			ss.drop(key)
-		} else if other.user == u {
-			own = append(own, other)
-		}
-	}
-	if len(own) >= maxSessions {
-		oldest := slices.MinFunc(own, func(a, b *session) int { return a.lastSeen().Compare(b.lastSeen()) })
-		ss.dropWhere(func(s *session) bool { return s == oldest })
-	}
-	ss.all[sha256.Sum256([]byte(secret))] = s
-	return secret
+	ss.dropWhere(func(s *session) bool { return ss.isOver(s, now) || slices.Contains(ended, s.login.ID) })
+	return secret, nil
 }
 
 func (s *session) lastSeen() time.Time {
@@ -89,61 +93,116 @@ func (s *session) lastSeen() time.Time {
 }
 
 func (ss *sessions) isOver(s *session, now time.Time) bool {
-	return now.Sub(s.lastSeen()) > ss.idle || now.Sub(s.created) > ss.most
+	return now.Sub(s.lastSeen()) > ss.idle || now.Sub(s.login.Created) > ss.most
 }
 
-// find returns the session of a secret, and notes that it is in use.
-func (ss *sessions) find(secret string) *session {
+// seenNoted is how exactly the store knows when a login was used last.
+const seenNoted = time.Hour
+
+// find returns the session of a secret, and notes that it is in use. It
+// answers store.ErrBadCredentials when there is none.
+func (ss *sessions) find(ctx context.Context, secret string) (*session, error) {
 	key, now := sha256.Sum256([]byte(secret)), ss.now()
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	s := ss.all[key]
+	s := ss.get(key)
 	if s == nil {
-		return nil
+		var err error
+		if s, err = ss.load(ctx, key, secret); err != nil {
+			return nil, err
+		}
 	}
 	if ss.isOver(s, now) {
-		ss.drop(key)
-		return nil
+		return nil, errors.Join(ss.end(ctx, s), store.ErrBadCredentials)
 	}
 	s.mu.Lock()
 	s.seen = now
+	late := now.Sub(s.noted) >= min(seenNoted, ss.idle/10)
+	if late {
+		s.noted = now
+	}
 	s.mu.Unlock()
-	return s
+	if !late {
+		return s, nil
+	}
+	return s, ss.store.NoteLogin(ctx, s.login.ID, now, ss.expires(s.login.Created, now))
 }
 
-func (ss *sessions) drop(key [sha256.Size]byte) {
-	close(ss.all[key].ended)
-	delete(ss.all, key)
+func (ss *sessions) get(key [sha256.Size]byte) *session {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	return ss.all[key]
+}
+
+// load takes a login out of the store into memory.
+func (ss *sessions) load(ctx context.Context, key [sha256.Size]byte, secret string) (*session, error) {
+	l, err := ss.store.FindLogin(ctx, secret)
+	if err != nil {
+		return nil, err
+	}
+	ss.mu.Lock()
+	s := ss.all[key]
+	if s == nil {
+		s = &session{login: l, csrf: proof(secret), seen: l.Seen, noted: l.Seen, ended: make(chan struct{})}
+		ss.all[key] = s
+	}
+	ss.mu.Unlock()
+	// Whoever ended it a moment ago may not have seen it in memory yet.
+	if _, err := ss.store.FindLogin(ctx, secret); err != nil {
+		ss.forget(func(other *session) bool { return other == s })
+		return nil, err
+	}
+	return s, nil
 }
 
 func (ss *sessions) dropWhere(doomed func(*session) bool) {
 	for key, s := range ss.all {
 		if doomed(s) {
-			ss.drop(key)
+			close(s.ended)
+			delete(ss.all, key)
 		}
 	}
 }
 
-// end ends every session that doomed chooses.
-func (ss *sessions) end(doomed func(*session) bool) {
+// forget drops sessions from memory. Their logins must be over already.
+func (ss *sessions) forget(doomed func(*session) bool) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.dropWhere(doomed)
 }
 
-// of lists a user's sessions, the last used first.
-func (ss *sessions) of(u store.UserID) []*session {
+// end ends one login.
+func (ss *sessions) end(ctx context.Context, s *session) error {
+	return ss.endOf(ctx, s.login.User, s.login.ID)
+}
+
+// endOf ends a login of a user's.
+func (ss *sessions) endOf(ctx context.Context, u store.UserID, id store.LoginID) error {
+	err := ss.store.EndLogin(ctx, u, id)
+	ss.forget(func(s *session) bool { return s.login.User == u && s.login.ID == id })
+	return err
+}
+
+// endOthers ends all logins of a user but one.
+func (ss *sessions) endOthers(ctx context.Context, but *session) error {
+	err := ss.store.EndOtherLogins(ctx, but.login.User, but.login.ID)
+	ss.forget(func(s *session) bool { return s.login.User == but.login.User && s != but })
+	return err
+}
+
+// of lists a user's logins, the last used first.
+func (ss *sessions) of(ctx context.Context, u store.UserID) ([]store.Login, error) {
+	all, err := ss.store.Logins(ctx, u)
+	if err != nil {
+		return nil, err
+	}
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	now := ss.now()
-	var own []*session
-	for _, s := range ss.all {
-		if s.user == u && !ss.isOver(s, now) {
-			own = append(own, s)
+	for _, s := range ss.all { // memory knows exactly what the store knows to the hour
+		if i := slices.IndexFunc(all, func(l store.Login) bool { return l.ID == s.login.ID }); i >= 0 {
+			all[i].Seen = s.lastSeen()
 		}
 	}
-	slices.SortFunc(own, func(a, b *session) int { return b.lastSeen().Compare(a.lastSeen()) })
-	return own
+	slices.SortStableFunc(all, func(a, b store.Login) int { return b.Seen.Compare(a.Seen) })
+	return all, nil
 }
 
 // cookieName is the session's. The prefix makes browsers refuse it from
@@ -163,17 +222,20 @@ func (v *visit) resume() {
 	if err != nil {
 		return
 	}
-	found := v.s.sessions.find(c.Value)
+	found, err := v.s.sessions.find(v.Context(), c.Value)
+	if err != nil && !isOver(err) {
+		v.log().Error("failed", "doing", "find a session", "err", err)
+	}
 	if found == nil {
 		return
 	}
 	if err := v.stillValid(found); err != nil {
 		if isOver(err) {
-			v.s.sessions.end(func(s *session) bool { return s == found })
+			v.end(found)
 		}
 		return
 	}
-	user, err := v.s.Store.User(v.Context(), found.user)
+	user, err := v.s.Store.User(v.Context(), found.login.User)
 	if err != nil {
 		return
 	}
@@ -185,8 +247,8 @@ var errSessionOver = errors.New("session is over")
 // stillValid asks whether the password has changed or the user has been
 // suspended or removed since the login.
 func (v *visit) stillValid(s *session) error {
-	g, err := v.s.Store.Generation(v.Context(), s.user)
-	if err == nil && g != s.generation {
+	g, err := v.s.Store.Generation(v.Context(), s.login.User)
+	if err == nil && g != s.login.Generation {
 		err = errSessionOver
 	}
 	return err
@@ -194,6 +256,14 @@ func (v *visit) stillValid(s *session) error {
 
 func isOver(err error) bool {
 	return errors.Is(err, errSessionOver) || errors.Is(err, store.ErrNoSuchUser) || errors.Is(err, store.ErrBadCredentials)
+}
+
+// end ends a session. When the store cannot be written to, it is at least
+// forgotten, and the log says so.
+func (v *visit) end(s *session) {
+	if err := v.s.sessions.end(v.Context(), s); err != nil {
+		v.log().Error("failed", "doing", "end a session", "err", err)
+	}
 }
 
 // setSession gives the browser the secret of a session, or takes it away.

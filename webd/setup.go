@@ -116,8 +116,12 @@ func (s *Server) setUp(v *visit) error {
 		return err
 	}
 	v.log().Info("first administrator made", "address", u.Address)
+	secret, err := s.sessions.begin(u.ID, generation, v.Request)
+	if err != nil {
+		return err
+	}
 	v.endSession()
-	v.setSession(s.sessions.begin(u.ID, generation, v.Request))
+	v.setSession(secret)
 	return v.redirect("/admin")
 }
 
