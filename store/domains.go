@@ -25,6 +25,18 @@ func (t *tx) addDomain(canonical string) error {
 	return t.must(`INSERT INTO domain (name) VALUES ($1) ON CONFLICT (name) DO NOTHING`, canonical)
 }
 
+// HasDomain reports whether name is a domain of ours. It answers
+// ErrBadAddress when it cannot be one.
+func (s *Store) HasDomain(ctx context.Context, name string) (bool, error) {
+	d, err := CanonicalDomain(name)
+	if err != nil {
+		return false, err
+	}
+	var n int
+	err = s.readers.row(ctx, `SELECT count(*) FROM domain WHERE name = $1`, d).Scan(&n)
+	return n > 0, err
+}
+
 // Domains lists our domains in the order they were added.
 func (s *Store) Domains(ctx context.Context) ([]Domain, error) {
 	return list(ctx, s.readers, func(r scanner) (d Domain, err error) {

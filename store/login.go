@@ -85,17 +85,18 @@ func (s *Store) NoteLogin(ctx context.Context, id LoginID, seen, expires time.Ti
 	})
 }
 
-// whereLoginsLive is true for logins that are not over.
-const whereLoginsLive = ` FROM login JOIN user ON user.id = login.user_id WHERE login.expires > $1 AND login.generation = user.generation AND user.suspended = 0`
+// fromValidLogins leaves those out that a new password or a suspension ended.
+const fromValidLogins = ` FROM login JOIN user ON user.id = login.user_id AND user.generation = login.generation AND user.suspended = 0 `
 
 // Logins lists a user's logins that are not over, the last used first.
 func (s *Store) Logins(ctx context.Context, u UserID) ([]Login, error) {
-	return list(ctx, s.readers, scanLogin, `SELECT `+loginColumns+whereLoginsLive+` AND login.user_id = $2 ORDER BY login.seen DESC, login.id DESC`, s.now().UnixMilli(), u)
+	return list(ctx, s.readers, scanLogin, `SELECT `+loginColumns+fromValidLogins+
+		`WHERE login.user_id = $1 AND login.expires > $2 ORDER BY login.seen DESC, login.id DESC`, u, s.now().UnixMilli())
 }
 
 // CountLogins counts everybody's logins that are not over.
 func (s *Store) CountLogins(ctx context.Context) (n int, err error) {
-	err = s.readers.row(ctx, `SELECT count(*)`+whereLoginsLive, s.now().UnixMilli()).Scan(&n)
+	err = s.readers.row(ctx, `SELECT count(*)`+fromValidLogins+`WHERE login.expires > $1`, s.now().UnixMilli()).Scan(&n)
 	return n, err
 }
 

@@ -1,6 +1,7 @@
 package webd
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/yubin-mail/yubin/store"
 )
 
 // pagePolicy is what our own pages may do: nothing inline, nothing from
@@ -32,7 +35,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		if s.servePolicy(w, r) {
 			return
 		}
-		if !s.isOurs(r.Host) {
+		if !s.isOurs(r.Context(), r.Host) {
 			// Another name that leads here is DNS rebinding, or a setting that is missing.
 			v := s.visit(w, r)
 			v.session = nil
@@ -57,14 +60,29 @@ func hostName(host string) string {
 }
 
 // isOurs reports whether a Host field names us. An address always does: what
-// a page at our own address says was sent by us.
-func (s *Server) isOurs(host string) bool {
+// a page at our own address says was sent by us. So do our mail domains, those
+// too that were added a moment ago, and the names under them where mail
+// programs look for their settings.
+func (s *Server) isOurs(ctx context.Context, host string) bool {
 	name := hostName(host)
 	if _, err := netip.ParseAddr(name); err == nil {
 		return true
 	}
 	same := func(n string) bool { return strings.EqualFold(n, name) }
-	return name == "localhost" || strings.HasSuffix(name, ".localhost") || same(s.Hostname) || slices.ContainsFunc(s.Hosts, same)
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") || same(s.Hostname) || slices.ContainsFunc(s.Hosts, same) {
+		return true
+	}
+	for _, prefix := range []string{"autoconfig.", "autodiscover."} {
+		if domain, ok := strings.CutPrefix(name, prefix); ok {
+			name = domain
+			break
+		}
+	}
+	ours, err := s.Store.HasDomain(ctx, name) // one look into an index: there is nothing to remember
+	if err != nil && !errors.Is(err, store.ErrBadAddress) {
+		s.Log.Error("failed", "proto", "http", "doing", "check a host", "err", err)
+	}
+	return ours
 }
 
 // uploadTime is how long the body of a request may take.

@@ -16,12 +16,26 @@ func TestOtherNamesForThisHostAreRefused(t *testing.T) {
 	for host, want := range map[string]int{
 		"127.0.0.1:8025": 200, "[::1]:8025": 200, "localhost:8025": 200, "192.168.1.5": 200,
 		"mail.yubin.test": 200, "MAIL.home.ARPA:8025": 200, "lab.localhost": 200,
+		"yubin.test": 200, "autoconfig.YUBIN.test.": 200, "autodiscover.yubin.test:8025": 200, "other.yubin.test": 421, "autoconfig.autodiscover.yubin.test": 421,
+		"later.example": 421, "autoconfig.later.example": 421, "[yubin.test]x": 421,
 		"evil.example": 421, "evil.example:8025": 421, "mail.yubin.test.evil.example": 421, "127.0.0.1.nip.example": 421,
 	} {
 		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/login", nil)
 		r.Host = host
 		if status, _ := s.surfer().send(r); status != want {
 			t.Errorf("Host: %s is answered %d, want %d", host, status, want)
+		}
+	}
+
+	// A domain counts from the moment on that it is ours.
+	if _, err := s.Store.CreateUser(t.Context(), store.NewUser{Address: "eve@later.example", Password: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"later.example", "autoconfig.later.example:8025"} {
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/login", nil)
+		r.Host = host
+		if status, _ := s.surfer().send(r); status != http.StatusOK {
+			t.Errorf("Host: %s is answered %d", host, status)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 // Config is what the web server needs. Store and Auth are required.
 type Config struct {
 	Hostname string   // our name in Message-ID and Received, and one that Host may have; "" is localhost
-	Hosts    []string // further names that Host may have; addresses and localhost always are
+	Hosts    []string // further names that Host may have; addresses, localhost and the mail domains always are
 	Store    *store.Store
 	Auth     *auth.Authenticator
 	Secure   bool   // the pages are served over TLS: cookies are sent over nothing else

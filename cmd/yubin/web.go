@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
@@ -31,14 +30,9 @@ func (n *node) web(f portFacts) service {
 	if undo == 0 {
 		undo = -1 // not at all; there 0 means as usual
 	}
-	// Mail programs look for their settings under these names.
-	hosts := slices.Concat(n.cfg.TLSNames, n.cfg.Domains)
-	for _, domain := range n.cfg.Domains {
-		hosts = append(hosts, "autoconfig."+domain, "autodiscover."+domain)
-	}
 	pages := webd.New(webd.Config{
 		Hostname:     n.cfg.Hostname,
-		Hosts:        hosts,
+		Hosts:        n.cfg.TLSNames,
 		Store:        n.store,
 		Auth:         n.auth,
 		Secure:       f.secure,
