@@ -125,6 +125,15 @@ func (st *stage) close() {
 
 // What steps do, as the scenarios name it.
 
+// sendsTwo is how most scenarios begin.
+var sendsTwo = Step{
+	Actor: hanako,
+	Text:  Words{"sends two mails.", "メールを2通送ります。"},
+	Why:   whyDeliver,
+	RFC:   "RFC 5321 §3.3",
+	do:    deliver(meeting, invoice),
+}
+
 // deliver lets Hanako's server hand over letters for the account.
 func deliver(letters ...letter) func(context.Context, *stage) error {
 	return func(ctx context.Context, st *stage) error {

@@ -86,13 +86,8 @@ var deleteAndTrash = Scenario{
 	Title: Words{"Deleted by mistake: can another device bring it back?", "削除とゴミ箱：うっかり消したメールは戻せる？"},
 	Lanes: Columns,
 	Steps: []Step{
+		sendsTwo,
 		{
-			Actor: hanako,
-			Text:  Words{"sends two mails.", "メールを2通送ります。"},
-			Why:   whyDeliver,
-			RFC:   "RFC 5321 §3.3",
-			do:    deliver(meeting, invoice),
-		}, {
 			Actor: alicePC,
 			Text:  Words{"gets them.", "受信します。"},
 			Why:   Words{"Both ways of POP3 have a copy on the PC now; with IMAP and webmail the PC only shows what is on the server.", "POP3ではPCの中に写しができました。IMAPとWebメールのPCは、サーバーにあるものを見せているだけです。"},
@@ -158,13 +153,8 @@ var folders = Scenario{
 	Title: Words{"Tidying up: folders", "フォルダーで整理する"},
 	Lanes: Columns,
 	Steps: []Step{
+		sendsTwo,
 		{
-			Actor: hanako,
-			Text:  Words{"sends two mails.", "メールを2通送ります。"},
-			Why:   whyDeliver,
-			RFC:   "RFC 5321 §3.3",
-			do:    deliver(meeting, invoice),
-		}, {
 			Actor: alicePC,
 			Text:  Words{"makes a folder for invoices and files the second mail there.", "受信してから「Invoices」フォルダーを作り、2通目を移します。"},
 			Why:   Words{"POP3 has one mailbox and no folders: what the PC makes stays on the PC.", "POP3で扱えるのは受信トレイだけです。PCで作ったフォルダーは、そのPCの中にしかありません。"},
@@ -226,13 +216,8 @@ var offline = Scenario{
 	Title: Words{"Without a network", "オフラインで読む"},
 	Lanes: Columns,
 	Steps: []Step{
+		sendsTwo,
 		{
-			Actor: hanako,
-			Text:  Words{"sends two mails.", "メールを2通送ります。"},
-			Why:   whyDeliver,
-			RFC:   "RFC 5321 §3.3",
-			do:    deliver(meeting, invoice),
-		}, {
 			Actor: alicePC,
 			Text:  Words{"gets its mail, and Alice opens the first one.", "受信して、1通目だけを開きます。"},
 			Why:   Words{"POP3 has downloaded both. IMAP has the list and the text that was opened. The browser keeps nothing.", "POP3は2通とも取り込みました。IMAPが持っているのは一覧と、開いた1通の本文です。ブラウザーは何も保存しません。"},
@@ -298,13 +283,8 @@ var lostDevice = Scenario{
 	Title: Words{"The PC is lost", "端末の故障・紛失"},
 	Lanes: Columns,
 	Steps: []Step{
+		sendsTwo,
 		{
-			Actor: hanako,
-			Text:  Words{"sends two mails.", "メールを2通送ります。"},
-			Why:   whyDeliver,
-			RFC:   "RFC 5321 §3.3",
-			do:    deliver(meeting, invoice),
-		}, {
 			Actor: alicePC,
 			Text:  Words{"gets them, and Alice reads both.", "受信して、2通とも読みます。"},
 			Why:   Words{"Where a mail is kept decides what becomes of it next.", "どこに保存されているかで、このあとの運命が変わります。"},

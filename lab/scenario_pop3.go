@@ -131,13 +131,8 @@ var pop3Delete = Scenario{
 	Title: Words{"POP3 as it was made: fetch and delete", "POP3の基本：受信したらサーバーから削除"},
 	Lanes: []Column{Delete},
 	Steps: []Step{
+		sendsTwo,
 		{
-			Actor: hanako,
-			Text:  Words{"sends two mails.", "メールを2通送ります。"},
-			Why:   whyDeliver,
-			RFC:   "RFC 5321 §3.3",
-			do:    deliver(meeting, invoice),
-		}, {
 			Actor: alicePC,
 			Text:  Words{"fetches both and has them deleted on the server, which happens at QUIT.", "2通とも受信し、サーバーからは削除するよう伝えます。実際に削除されるのはQUITのときです。"},
 			Why:   Words{"POP3 was made for one computer that is seldom online: take everything home, then work without the network.", "POP3は、たまにしかネットワークにつながらない1台のコンピューターのために作られました。すべて持ち帰り、あとは回線なしで読みます。"},
@@ -173,13 +168,8 @@ var pop3Keep = Scenario{
 	Title: Words{"POP3 that leaves a copy on the server", "POP3：サーバーにメールを残す"},
 	Lanes: []Column{Keep},
 	Steps: []Step{
+		sendsTwo,
 		{
-			Actor: hanako,
-			Text:  Words{"sends two mails.", "メールを2通送ります。"},
-			Why:   whyDeliver,
-			RFC:   "RFC 5321 §3.3",
-			do:    deliver(meeting, invoice),
-		}, {
 			Actor: alicePC,
 			Text:  Words{"fetches both and opens one. Its setting \"leave a copy on the server\" means: no DELE.", "2通とも受信し、1通を開きます。「サーバーにメールを残す」設定なので、DELEは送りません。"},
 			Why:   Words{"Leaving a copy is a setting of the program. POP3 itself can only hand a mail over (RETR) and delete it (DELE).", "「残す」のはメールソフトの設定です。POP3にあるのは、渡す命令（RETR）と削除する命令（DELE）だけです。"},
@@ -240,13 +230,8 @@ var pop3Lock = Scenario{
 	Title: Words{"POP3 lets one device in at a time", "POP3の排他：同時に使えるのは1台だけ"},
 	Lanes: []Column{Keep},
 	Steps: []Step{
+		sendsTwo,
 		{
-			Actor: hanako,
-			Text:  Words{"sends two mails.", "メールを2通送ります。"},
-			Why:   whyDeliver,
-			RFC:   "RFC 5321 §3.3",
-			do:    deliver(meeting, invoice),
-		}, {
 			Actor: alicePC,
 			Text:  Words{"logs in by POP3 and stays.", "POP3でログインし、接続したままにします。"},
 			Why:   Words{"A POP3 session lasts from the login to QUIT.", "POP3の接続は、ログインからQUITまで続きます。"},
@@ -322,13 +307,8 @@ var dropBeforeQuit = Scenario{
 	Title: Words{"The connection breaks before QUIT", "QUITの前に接続が切れたら？"},
 	Lanes: []Column{Delete},
 	Steps: []Step{
+		sendsTwo,
 		{
-			Actor: hanako,
-			Text:  Words{"sends two mails.", "メールを2通送ります。"},
-			Why:   whyDeliver,
-			RFC:   "RFC 5321 §3.3",
-			do:    deliver(meeting, invoice),
-		}, {
 			Actor: alicePC,
 			Text:  Words{"fetches both, says DELE for both, and then the network fails.", "2通とも受信してDELEを送ったところで、回線が切れてしまいます。"},
 			Why:   Words{"DELE only marks a mail. It is removed at QUIT, and if the connection breaks before, it must stay.", "DELEは印を付けるだけで、削除されるのはQUITのときです。その前に切れたら、サーバーは削除してはいけません。"},

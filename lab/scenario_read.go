@@ -112,13 +112,8 @@ var mixed = Scenario{
 	Title: Words{"POP3 and IMAP on one mailbox: the vanished mail", "POP3とIMAPの混在：消えたメール"},
 	Lanes: []Column{Mixed},
 	Steps: []Step{
+		sendsTwo,
 		{
-			Actor: hanako,
-			Text:  Words{"sends two mails.", "メールを2通送ります。"},
-			Why:   whyDeliver,
-			RFC:   "RFC 5321 §3.3",
-			do:    deliver(meeting, invoice),
-		}, {
 			Actor: phone,
 			Text:  Words{"shows them by IMAP and stays connected.", "IMAPで一覧を表示し、接続したままにします。"},
 			Why:   Words{"While it listens, the server tells it of changes without being asked.", "待ち受けている間は、サーバーが変化をすぐに知らせます。"},
