@@ -43,8 +43,7 @@ interop: build
 
 # The pages in Debian's chromium; pictures of them go to out/.
 browser:
-	mkdir -p out
-	YUBIN_BROWSER=1 YUBIN_SCREENSHOTS=$(CURDIR)/out $(GOTEST) -count=1 ./webd
+	YUBIN_BROWSER=1 YUBIN_SCREENSHOTS=$(CURDIR)/out $(GOTEST) -count=1 -v -run '^TestBrowser' ./webd
 
 compose-check:
 	deploy/compose-check.sh

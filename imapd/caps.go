@@ -66,7 +66,7 @@ const libraryBug = "NO [SERVERBUG] Internal server error\r\n"
 // at the first octets of an answer, or at answers that hold no such data.
 func (c *conn) revise(b []byte) []byte {
 	first := !c.out.begun
-	c.out.begun = true
+	c.out.begun = c.out.begun || !bytes.HasPrefix(b, []byte("+ ")) // which asks, and answers nothing
 	tagged := bytes.HasPrefix(b, []byte(c.out.cmd.tag+" "))
 	if tagged && !c.out.answered {
 		c.out.answered = true

@@ -78,6 +78,7 @@ func (c *conn) read(p []byte) (int, error) {
 				return 0, err
 			}
 		case c.lit.left > 0:
+			c.lit.sync = false // it has been asked for
 			return c.readLiteral(p)
 		case c.lit.open:
 			if err := c.carryOn(cmd, p); err != nil {

@@ -27,6 +27,7 @@ type Server struct {
 
 	// Dial connects to one of the addresses; nil is a plain connection.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	TLS  []string // of the addresses, those at which Dial speaks TLS
 }
 
 // Account is a mailbox and what opens it.

@@ -104,7 +104,7 @@ func milder(a, b *verdict) *verdict {
 
 func levelOf(m *mail, q store.Queued) level {
 	switch {
-	case q.RequireTLS:
+	case q.RequireTLS && q.Sender != "": // RFC 8689 §5: a notice is not to get lost for it
 		return strict
 	case m.wantsNoTLS():
 		return relaxed

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
@@ -20,7 +21,7 @@ type level int
 const (
 	ordinary level = iota
 	strict         // RFC 8689 §4: REQUIRETLS
-	relaxed        // RFC 8689 §5: "TLS-Required: No"
+	relaxed        // RFC 8689 §3: "TLS-Required: No"
 )
 
 // protection is what a connection to one address must fulfil.
@@ -32,6 +33,12 @@ type protection struct {
 
 // errHandshake is a TLS handshake that failed.
 type errHandshake struct{ error }
+
+// interrupted reports whether the network, or the other side, ended it.
+func (e errHandshake) interrupted() bool {
+	var network net.Error
+	return errors.Is(e.error, io.EOF) || errors.As(e.error, &network)
+}
 
 // connect brings up a connection to h, at one of its addresses.
 func (r *Relay) connect(ctx context.Context, h host, l level) (*conn, *verdict) {
@@ -103,6 +110,8 @@ func (r *Relay) dial(ctx context.Context, h host, l level, addr netip.Addr, p pr
 		return c, nil
 	case errors.As(err, &v):
 		return nil, v
+	case errors.As(err, &bad) && l == strict && !bad.interrupted():
+		return nil, never("7.10", "the mail must not travel without TLS (REQUIRETLS), and that of %s proves nothing: %s", h.name, reason(bad.error))
 	case errors.As(err, &bad):
 		return nil, later("7.5", "TLS with %s failed: %s", h.name, reason(bad.error))
 	}
@@ -161,6 +170,9 @@ func (c *conn) secure(ctx context.Context, r *Relay, p protection) error {
 		return nil
 	}
 	if !c.offers("STARTTLS") {
+		if c.level == strict {
+			return never("7.10", "the mail must not travel without TLS (REQUIRETLS), which %s does not offer", c.host.name) // RFC 8689 §4.2.1
+		}
 		return later("7.5", "%s offers no TLS, and it is required", c.host.name)
 	}
 	answer, err := c.ask(c.timeouts.Command, "STARTTLS")

@@ -53,7 +53,8 @@ func (r *Relay) notice(ctx context.Context, p report) (d store.Delivery, ok bool
 	for _, t := range p.to {
 		utf8 = utf8 || !isASCII(t.Recipient) || !isASCII(t.DSN.Original)
 	}
-	// RFC 8689 §5: what was not to travel in clear does not come back so.
+	// RFC 8689 §5: of what was not to travel in clear only the header comes
+	// back, and TLS is wished for the notice too; levelOf does not insist.
 	return store.Delivery{Recipients: to, Body: store.Bytes(r.compose(p, o, utf8)), UTF8: utf8, RequireTLS: p.to[0].RequireTLS}, true
 }
 

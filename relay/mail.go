@@ -227,7 +227,7 @@ func beganHere(header []byte) bool {
 	return false
 }
 
-// wantsNoTLS reports RFC 8689 §5: the sender prefers delivery to safety.
+// wantsNoTLS reports RFC 8689 §3: the sender prefers delivery to safety.
 func (m *mail) wantsNoTLS() bool {
 	v := message.Field(m.facts.header, "TLS-Required")
 	return len(v) == 1 && strings.EqualFold(strings.TrimSpace(v[0]), "no")

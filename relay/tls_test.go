@@ -305,8 +305,8 @@ func TestRequireTLS(t *testing.T) {
 		{"kept", good, "REQUIRETLS", true, Delivered, ""},
 		{"not offered", good, "X-NOTHING", true, Failed, "5.7.30"},
 		{"the server's name is not safe", good, "REQUIRETLS", false, Failed, "5.7.30"},
-		{"wrong certificate", a.server(time.Hour, "other.test"), "REQUIRETLS", true, Deferred, "4.7.5"},
-		{"no TLS", nil, "REQUIRETLS", true, Deferred, "4.7.5"},
+		{"wrong certificate", a.server(time.Hour, "other.test"), "REQUIRETLS", true, Failed, "5.7.10"},
+		{"no TLS", nil, "REQUIRETLS", true, Failed, "5.7.10"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -337,7 +337,18 @@ func TestRequireTLS(t *testing.T) {
 	}
 }
 
-// RFC 8689 §5: who writes "TLS-Required: No" prefers that it arrives.
+// RFC 8689 §5: a notice does not get lost because its way back is not as safe.
+func TestNoticesNeedNoTLS(t *testing.T) {
+	w := newWorld(t, nil)
+	w.beta(nil)
+	w.run()
+	w.accept(store.Delivery{RequireTLS: true, Recipients: []store.Recipient{{Remote: "bob@beta.test"}}})
+	if o := w.one(); o.Event != Delivered {
+		t.Errorf("%+v", o)
+	}
+}
+
+// RFC 8689 §3: who writes "TLS-Required: No" prefers that it arrives.
 func TestTLSRequiredNo(t *testing.T) {
 	text := "version: STSv1\nmode: enforce\nmx: mx.gamma.test\nmax_age: 86400\n"
 	client, _ := policyServer(t, &text)

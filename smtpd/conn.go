@@ -250,18 +250,37 @@ func isTimeout(err error) bool {
 // tap tells whoever records conversations whose connection this is, so that
 // one is kept only of users who agreed.
 func (c *conn) tap(u store.User) {
-	var below net.Conn = c.Conn
-	for below != nil {
-		if t, ok := below.(interface {
-			TapUser(address string, optIn bool)
-		}); ok {
-			t.TapUser(u.Address, u.Tap)
-			return
-		}
-		inner, ok := below.(interface{ NetConn() net.Conn })
-		if !ok {
-			return
-		}
-		below = inner.NetConn()
+	if t, ok := beneath[interface{ TapUser(string, bool) }](c.Conn); ok {
+		t.TapUser(u.Address, u.Tap)
 	}
+}
+
+// tapRecipient tells it who gets a mail, and by which name the client knows
+// them. The user is looked up only when somebody listens.
+func (s *session) tapRecipient(named string, id store.UserID) {
+	t, ok := beneath[interface {
+		TapRecipient(named string, user func() (address string, optIn bool))
+	}](s.conn.Conn)
+	if !ok {
+		return
+	}
+	t.TapRecipient(named, func() (string, bool) {
+		u, err := s.Store.User(s.ctx, id)
+		return u.Address, err == nil && u.Tap
+	})
+}
+
+// beneath looks for a method below the wrappers of a connection.
+func beneath[T any](c net.Conn) (found T, ok bool) {
+	for c != nil {
+		if found, ok = c.(T); ok {
+			return found, true
+		}
+		inner, wraps := c.(interface{ NetConn() net.Conn })
+		if !wraps {
+			break
+		}
+		c = inner.NetConn()
+	}
+	return found, false
 }

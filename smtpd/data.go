@@ -47,12 +47,12 @@ func (s *session) data(r io.Reader) error {
 	if header.received >= maxReceived {
 		return errLoop
 	}
-	results, stripped, err := s.authenticate(spool)
+	var results *mailauth.Results
+	results, s.tx.Body, err = s.authenticate(spool)
 	if err != nil {
 		return err
 	}
 	head, id := s.trace(results)
-	s.tx.Body = spool
 	switch {
 	case s.login != nil:
 		if err := s.checkAuthor(&header); err != nil {
@@ -65,7 +65,6 @@ func (s *session) data(r io.Reader) error {
 		}
 		head = append(append(head, signatures...), missing...)
 	case results != nil:
-		s.tx.Body = stripped
 		head = append(append(head, s.tx.seal...), results.Header()...)
 	}
 	s.tx.Body = store.Prefix(head, s.tx.Body)

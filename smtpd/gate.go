@@ -37,31 +37,39 @@ func refusal(v mailauth.Verdict) error {
 }
 
 // authenticate asks the gate about a stranger's message. The results belong
-// below our trace fields, and body is the message without results that others
-// have written in our name; both are nil when nobody has looked.
+// below our trace fields, and are nil when nobody has looked; body is the
+// message without results that others have written in our name.
 func (s *session) authenticate(spool *store.Spool) (r *mailauth.Results, body store.Source, err error) {
-	if s.Gate == nil || s.login != nil {
-		return nil, nil, nil
+	if s.login != nil {
+		return nil, spool, nil
 	}
-	r, verdict, err := s.Gate.Message(s.ctx, s.facts(), s.tx.given, spool, spool.Size())
-	if err != nil || r == nil {
-		return nil, nil, err
+	us := s.Hostname
+	if s.Gate != nil {
+		var verdict mailauth.Verdict
+		if r, verdict, err = s.Gate.Message(s.ctx, s.facts(), s.tx.given, spool, spool.Size()); err != nil {
+			return nil, nil, err
+		}
+		if r != nil {
+			if err := refusal(verdict); err != nil {
+				return nil, nil, err
+			}
+			s.tx.Junk, us = verdict.Action == mailauth.Junk, r.AuthservID
+		}
 	}
-	if err := refusal(verdict); err != nil {
-		return nil, nil, err
-	}
-	s.tx.Junk = verdict.Action == mailauth.Junk
-	header, from, err := mailauth.Strip(spool, spool.Size(), r.AuthservID)
+	header, from, err := mailauth.Strip(spool, spool.Size(), us)
 	if errors.Is(err, mailauth.ErrHeaderSize) {
 		return nil, nil, answer(550, 6, 0, "The header is too large")
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	s.vouch(r)
 	rest := tail{spool, from}
-	if s.tx.seal, err = s.sealed(r, joinedAt{header, io.NewSectionReader(spool, from, rest.Size())}, int64(len(header))+rest.Size()); err != nil {
-		return nil, nil, err
+	if r != nil {
+		s.vouch(r)
+		whole := joinedAt{header, io.NewSectionReader(spool, from, rest.Size())}
+		if s.tx.seal, err = s.sealed(r, whole, int64(len(header))+rest.Size()); err != nil {
+			return nil, nil, err
+		}
 	}
 	if from == 0 {
 		return r, spool, nil

@@ -32,12 +32,16 @@ var phrases = []struct{ library, ours string }{
 }
 
 // rephrase gives a line of the library in our words. The first word after
-// EHLO is the server's name (RFC 5321 §4.1.1.1).
+// EHLO is the server's name (RFC 5321 §4.1.1.1). The library offers REQUIRETLS
+// to transports that it knows to be TLS; only conn knows whether they are.
 func (c *conn) rephrase(b []byte) []byte {
 	for _, separator := range []string{"-", " 2.0.0 "} {
 		if bytes.HasPrefix(b, []byte("250"+separator+"Hello ")) {
 			return fmt.Appendf(nil, "250%c%s\r\n", separator[0], c.server.config.Hostname)
 		}
+	}
+	if bytes.HasPrefix(b, []byte("250-SMTPUTF8")) && c.isSecure() {
+		return append(b[:len(b):len(b)], "250-REQUIRETLS\r\n"...)
 	}
 	for _, p := range phrases {
 		if bytes.HasPrefix(b, []byte(p.library)) {

@@ -45,9 +45,11 @@ var (
 	errNoTLS         = answer(502, 5, 1, "There is no TLS here")
 	errSecureAlready = answer(503, 5, 1, "TLS is active already")
 	errInTransaction = answer(503, 5, 1, "Not during a mail transaction")
+	errNested        = answer(503, 5, 1, "A mail transaction is open already")
 	errNoRecipients  = answer(503, 5, 1, "RCPT comes first")
 	errBetweenChunks = answer(503, 5, 1, "Not between the chunks of a message")
 	errLoginFirst    = answer(530, 7, 0, "Log in first")
+	errInClear       = answer(530, 7, 10, "REQUIRETLS needs TLS from the beginning: STARTTLS comes first")
 	errInjected      = answer(554, 5, 1, "Nothing may follow STARTTLS")
 
 	errTooLarge      = answer(552, 3, 4, "The message is larger than this server takes")

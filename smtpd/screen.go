@@ -121,6 +121,9 @@ func screenParameters(args string) *reply {
 			return errTwice
 		}
 		seen[keyword] = true
+		if keyword == "REQUIRETLS" && keyword != strings.ToUpper(parameter) { // RFC 8689 §2: it has no value
+			return errParameters
+		}
 		if keyword != "SIZE" {
 			continue
 		}

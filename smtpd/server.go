@@ -147,6 +147,7 @@ func (s *Server) library() *smtp.Server {
 	l.WriteTimeout = s.config.WriteTimeout
 	l.EnableSMTPUTF8 = true
 	l.EnableDSN = true
+	l.EnableREQUIRETLS = true // read in MAIL; rephrase offers it
 	l.ErrorLog = slog.NewLogLogger(s.config.Log.Handler(), slog.LevelWarn)
 	return l
 }

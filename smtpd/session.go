@@ -72,11 +72,19 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 }
 
 func (s *session) mail(from string, o *smtp.MailOptions) error {
+	// RFC 5321 §4.1.4. The library would take it, and keep to itself the
+	// recipients that it has heard of.
+	if s.tx != nil {
+		return errNested
+	}
 	if s.login == nil && s.Role == Submission {
 		return errLoginFirst
 	}
 	if !isText(from, o.UTF8) {
 		return errNotUTF8
+	}
+	if o.RequireTLS && !s.conn.isSecure() {
+		return errInClear
 	}
 	if s.login != nil {
 		if err := s.maySend(from); err != nil {
@@ -84,7 +92,7 @@ func (s *session) mail(from string, o *smtp.MailOptions) error {
 		}
 	}
 	s.tx = &transaction{
-		Delivery: store.Delivery{Sender: from, UTF8: o.UTF8},
+		Delivery: store.Delivery{Sender: from, UTF8: o.UTF8, RequireTLS: o.RequireTLS},
 		size:     o.Size,
 		hello:    s.smtp.Hostname(),
 		extended: s.conn.extended,
@@ -162,6 +170,9 @@ func (s *session) rcpt(to string, o *smtp.RcptOptions) error {
 			r.DSN.Notify = never // until the sender is known, see vouch
 		}
 		s.tx.Recipients = append(s.tx.Recipients, r)
+		if r.User != 0 {
+			s.tapRecipient(to, r.User)
+		}
 	}
 	s.tx.given = append(s.tx.given, to)
 	s.conn.recipients = len(s.tx.given)

@@ -232,6 +232,9 @@ func TestTapLearnsTheUser(t *testing.T) {
 	if _, err := h.store.UpdateUser(t.Context(), u.ID, store.UserChange{Tap: &agreed}); err != nil {
 		t.Fatal(err)
 	}
+	if err := h.store.AddAlias(t.Context(), "sales@example.test", "ada@example.test"); err != nil {
+		t.Fatal(err)
+	}
 	client, server := net.Pipe()
 	tapped := &tapped{Conn: server, user: make(chan string, 1)}
 	l := newChannelListener()
@@ -251,6 +254,11 @@ func TestTapLearnsTheUser(t *testing.T) {
 	if got := <-tapped.user; got != "ada@example.test true" {
 		t.Errorf("the tap heard %q", got)
 	}
+	c.do("MAIL FROM:<ada@example.test>", "250")
+	c.do("RCPT TO:<sales@example.test>", "250")
+	if got := <-tapped.user; got != "sales@example.test: ada@example.test true" {
+		t.Errorf("the tap heard %q of a recipient", got)
+	}
 }
 
 type tapped struct {
@@ -259,6 +267,11 @@ type tapped struct {
 }
 
 func (c *tapped) TapUser(address string, optIn bool) { c.user <- fmt.Sprint(address, " ", optIn) }
+
+func (c *tapped) TapRecipient(named string, user func() (string, bool)) {
+	address, optIn := user()
+	c.user <- fmt.Sprint(named, ": ", address, " ", optIn)
+}
 
 func TestShutdown(t *testing.T) {
 	h := newHouse(t)

@@ -32,8 +32,12 @@ const (
 // returns nil the mail survives power loss (I9) and may be acknowledged. It
 // does not look at quotas: whoever was accepted at RCPT gets the mail. It
 // answers ErrNotCanonical, ErrFull, or ErrNoSuchUser when a recipient has
-// been deleted meanwhile.
+// been deleted meanwhile. A message for nobody is an error too: it would be
+// acknowledged and be nowhere.
 func (s *Store) Accept(ctx context.Context, d Delivery) (Accepted, error) {
+	if len(d.Recipients) == 0 {
+		return Accepted{}, errors.New("accept a message for nobody")
+	}
 	in, err := s.receive(ctx, d.Body)
 	if err != nil {
 		return Accepted{}, err

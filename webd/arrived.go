@@ -15,9 +15,15 @@ type journey struct {
 	ReturnPath string
 	Hops       []hop // the first one is where the message began
 	Results    []authResult
+	Login      bool      // its sender has logged in here, so nothing was checked
 	Written    time.Time // the Date field
 	Stored     time.Time
 	Total      time.Duration
+
+	Talk   *arrivalTalk // the conversation that brought it, if it is kept
+	Since  []happening  // what has been done to it
+	Untold string       // the text that says why there may be more
+	LifeOf string       // URL of its way through all conversations
 }
 
 // hop is one Received field (RFC 5321 §4.4).
@@ -35,13 +41,14 @@ type hop struct {
 	Ours           bool
 }
 
-// authResult is one method of an Authentication-Results field (RFC 8601).
-type authResult struct{ Method, Result, Detail string }
+// authResult is one method of an Authentication-Results field (RFC 8601), and
+// what its result means.
+type authResult struct{ Method, Result, Meaning, Detail string }
 
 // maxHops is how many hops a page shows.
 const maxHops = 100
 
-func (v *visit) journey(m *store.Message) *journey {
+func (v *visit) journey(box folder, m *store.Message) *journey {
 	a := &journey{Written: m.Envelope.Date, Stored: m.Received}
 	if path := message.Field(m.Header, "Return-Path"); len(path) > 0 {
 		a.ReturnPath = strings.TrimSpace(path[0])
@@ -50,6 +57,7 @@ func (v *visit) journey(m *store.Message) *journey {
 	for i := min(len(fields), maxHops) - 1; i >= 0; i-- {
 		h := parseReceived(fields[i])
 		h.Ours = i == 0 && strings.EqualFold(h.By, v.s.Hostname)
+		a.Login = a.Login || h.Ours && h.Login
 		a.Hops = append(a.Hops, h)
 	}
 	last := a.Written
@@ -66,12 +74,10 @@ func (v *visit) journey(m *store.Message) *journey {
 	if !a.Written.IsZero() {
 		a.Total = a.Stored.Sub(a.Written)
 	}
-	for _, f := range message.Field(m.Header, "Authentication-Results") {
-		server, rest, _ := strings.Cut(f, ";")
-		if name := strings.Fields(server); len(name) > 0 && strings.EqualFold(name[0], v.s.Hostname) {
-			a.Results = append(a.Results, parseResults(rest)...)
-		}
+	for _, c := range v.s.ownResults(m.Header) {
+		a.Results = append(a.Results, v.authResult(c))
 	}
+	v.since(a, box, m)
 	return a
 }
 
@@ -138,21 +144,5 @@ func words(text string) []string {
 		}
 	}
 	end(len(text))
-	return all
-}
-
-func parseResults(text string) []authResult {
-	var all []authResult
-	for one := range strings.SplitSeq(text, ";") {
-		parts := words(one)
-		if len(parts) == 0 {
-			continue
-		}
-		method, result, ok := strings.Cut(parts[0], "=")
-		if !ok {
-			continue
-		}
-		all = append(all, authResult{strings.ToLower(method), strings.ToLower(result), strings.Join(parts[1:], " ")})
-	}
 	return all
 }

@@ -17,7 +17,7 @@ type phrase struct{ en, ja string }
 // map of its own; keys are "page.thing", those that modules in assets need
 // begin with "js.". A test finds keys that are missing and keys that nobody
 // uses.
-var catalogue = joined(labWords, commonWords, mailWords, adminWords, apiWords)
+var catalogue = joined(labWords, commonWords, mailWords, arrivedWords, adminWords, apiWords)
 
 func joined(sections ...map[string]phrase) map[string]phrase {
 	all := map[string]phrase{}

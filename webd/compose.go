@@ -95,7 +95,7 @@ var letterID = regexp.MustCompile(`^[a-z0-9]{16,40}$`)
 func (v *visit) form() (*composing, error) {
 	c := &composing{
 		ID: v.PostFormValue("id"), Draft: v.PostFormValue("draft"), Source: v.PostFormValue("source"),
-		From: v.PostFormValue("from"), To: v.PostFormValue("to"), Cc: v.PostFormValue("cc"), Bcc: v.PostFormValue("bcc"),
+		From: v.PostFormValue("from"), To: v.recipientsIn("to"), Cc: v.recipientsIn("cc"), Bcc: v.recipientsIn("bcc"),
 		Subject: v.PostFormValue("subject"), Text: v.PostFormValue("text"),
 	}
 	if !letterID.MatchString(c.ID) {
@@ -120,6 +120,12 @@ func (v *visit) form() (*composing, error) {
 		return nil, store.ErrLimit
 	}
 	return c, nil
+}
+
+// recipientsIn joins the fields of a name: one for each chip, and what is
+// still being typed.
+func (v *visit) recipientsIn(name string) string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(v.PostForm[name]), func(s string) bool { return strings.TrimSpace(s) == "" }), ", ")
 }
 
 // maxFiles of one letter.

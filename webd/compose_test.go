@@ -82,6 +82,9 @@ func TestDraftsAreSavedAndGoOn(t *testing.T) {
 	_, page := v.compose("save", form, attach{"a.txt", "text/plain", "one"})
 	wants(t, page, `name="draft" value="1"`, `name="keep" value="Drafts/1/2"`, "a.txt", `name="bcc" value="carol@example.jp"`, "途中")
 
+	if to := s.box(s.alice, "Drafts")[0].Envelope.To; len(to) != 1 || to[0].Mailbox != "bob" {
+		t.Errorf("an address that is not complete takes the others with it: %v", to)
+	}
 	form.Set("draft", "1")
 	form["keep"] = []string{"Drafts/1/2"}
 	form.Set("to", "bob@yubin.test")

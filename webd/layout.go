@@ -74,6 +74,9 @@ func (p page) assets(ending string) []string {
 			names = append(names, section)
 		}
 	}
+	if section := p.Section(); ending == ".css" && (section == "mail" || section == "lab" || section == "wire") {
+		names = append(names, "lines.css")
+	}
 	return names
 }
 

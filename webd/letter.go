@@ -285,18 +285,21 @@ func asciiHost(host string) string {
 	return host
 }
 
-// parseRecipients reads what somebody has typed as recipients.
+// parseRecipients reads what somebody has typed as recipients. With
+// store.ErrBadAddress come those that are addresses.
 func parseRecipients(s string) ([]message.Address, error) {
 	if err := singleLine(s); err != nil {
 		return nil, err
 	}
 	var all []message.Address
+	var bad error
 	for _, a := range message.ParseAddresses(strings.NewReplacer("、", ",", ";", ",", "，", ",").Replace(s), maxRecipients+1) {
 		if a.Host == "" {
 			continue
 		}
 		if a.Host == message.MissingHost || a.Mailbox == message.MissingMailbox {
-			return nil, store.ErrBadAddress
+			bad = store.ErrBadAddress
+			continue
 		}
 		if err := singleLine(a.Name, a.Mailbox, a.Host); err != nil {
 			return nil, err
@@ -306,7 +309,7 @@ func parseRecipients(s string) ([]message.Address, error) {
 	if len(all) > maxRecipients {
 		return nil, store.ErrLimit
 	}
-	return all, nil
+	return all, bad
 }
 
 // maxRecipients of one letter.

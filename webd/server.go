@@ -115,6 +115,7 @@ func (s *Server) routes() *http.ServeMux {
 	s.folderRoutes(m)
 	s.searchRoutes(m)
 	s.composeRoutes(m)
+	s.suggestRoutes(m)
 	s.liveRoutes(m)
 	s.adminRoutes(m)
 	s.apiRoutes(m)

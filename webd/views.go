@@ -70,7 +70,7 @@ func (s *Server) showTab(v *visit, box folder, m *store.Message, view string) er
 	p := &tabPage{}
 	switch view {
 	case "arrived":
-		p.Arrived = v.journey(m)
+		p.Arrived = v.journey(box, m)
 	case "headers":
 		p.Headers = headerFields(m.Header)
 	case "parts":
@@ -126,6 +126,15 @@ func (s *Server) sendRaw(v *visit, m *store.Message) error {
 type headerField struct{ Name, Value string }
 
 func headerFields(header []byte) []headerField {
+	all := rawFields(header)
+	for i := range all {
+		all[i].Value = message.DecodeHeader(all[i].Value)
+	}
+	return all
+}
+
+// rawFields are the fields unfolded, encoded words as they are.
+func rawFields(header []byte) []headerField {
 	var all []headerField
 	for line := range strings.SplitSeq(strings.ReplaceAll(string(header), "\r\n", "\n"), "\n") {
 		if line == "" {
@@ -137,9 +146,6 @@ func headerFields(header []byte) []headerField {
 		}
 		name, value, _ := strings.Cut(line, ":")
 		all = append(all, headerField{strings.TrimSpace(name), strings.TrimSpace(value)})
-	}
-	for i := range all {
-		all[i].Value = message.DecodeHeader(all[i].Value)
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package webd
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/yubin-mail/yubin/store"
@@ -50,22 +51,32 @@ func BenchmarkOpenFolder(b *testing.B) {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			s := newMailSite(b, nil)
 			v := s.login("alice")
-			box, err := s.Store.Mailbox(b.Context(), s.alice.ID, "INBOX")
-			if err != nil {
-				b.Fatal(err)
-			}
-			var uids []store.UID
-			for i := range 100 {
-				uids = append(uids, s.deliver(s.alice, plainMail("bob@yubin.test", fmt.Sprint("number ", i), "text")))
-			}
-			for range size/100 - 1 {
-				if _, _, err := s.Store.Copy(b.Context(), box.ID, uids, box.ID); err != nil {
-					b.Fatal(err)
-				}
-			}
+			s.fill(b, "INBOX", size)
 			for b.Loop() {
 				v.get("/m/inbox")
 			}
 		})
+	}
+}
+
+// fill puts n messages from a hundred people into a mailbox of Alice's.
+func (s *mailSite) fill(b *testing.B, name string, n int) {
+	box, err := s.Store.Mailbox(b.Context(), s.alice.ID, name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var uids []store.UID
+	for i := range 100 {
+		raw := strings.ReplaceAll(plainMail(fmt.Sprintf("bob%d@yubin.test", i), fmt.Sprint("number ", i), "text"), "\n", "\r\n")
+		made, _, err := s.Store.Append(b.Context(), box.ID, []store.Appended{{Body: store.Bytes(raw)}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		uids = append(uids, made...)
+	}
+	for range n/100 - 1 {
+		if _, _, err := s.Store.Copy(b.Context(), box.ID, uids, box.ID); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

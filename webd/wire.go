@@ -1,7 +1,6 @@
 package webd
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/yubin-mail/yubin/lab"
 	"github.com/yubin-mail/yubin/store"
 	"github.com/yubin-mail/yubin/wiretap"
 )
@@ -64,70 +62,6 @@ type wireSession struct {
 	Last, Remote, Local string
 }
 
-// wireOpen is a conversation that is being read.
-type wireOpen struct {
-	wireSession
-	Side   string // "a" or "b"
-	Close  string
-	Try    string
-	Lines  []labLine
-	Before int
-	Mails  []string // URLs of the lives of mails that came in it
-}
-
-// wireLife is one mail's way through the conversations.
-type wireLife struct {
-	ID    string
-	Lanes []wireLane
-}
-
-type wireLane struct {
-	wireSession
-	Lines []labLine
-}
-
-// maxWireLines is how many lines of a conversation a page shows, the last.
-const maxWireLines = 600
-
-// wireTalks are those that the visitor may see, the oldest first.
-func (v *visit) wireTalks() []wiretap.Session {
-	all := v.s.Tap.Sessions()
-	if v.s.Demo {
-		return all
-	}
-	var own []wiretap.Session
-	for _, session := range all {
-		if shown, ok := ownPart(session, v.user.Address); ok {
-			own = append(own, shown)
-		}
-	}
-	return own
-}
-
-// ownPart is what a user may see of a session, and false when that is nothing.
-func ownPart(s wiretap.Session, address string) (wiretap.Session, bool) {
-	if strings.EqualFold(s.User, address) {
-		return s, true
-	}
-	if slices.ContainsFunc(s.Recipients, func(r string) bool { return strings.EqualFold(r, address) }) {
-		return s.For(address), true
-	}
-	return wiretap.Session{}, false
-}
-
-// wireTalk is one that the visitor may see.
-func (v *visit) wireTalk(id string) (wiretap.Session, bool) {
-	n, err := strconv.ParseUint(id, 10, 64)
-	if err != nil {
-		return wiretap.Session{}, false
-	}
-	s, ok := v.s.Tap.Session(n)
-	if ok && !v.s.Demo {
-		s, ok = ownPart(s, v.user.Address)
-	}
-	return s, ok
-}
-
 func (s *Server) showWire(v *visit) error {
 	q := v.URL.Query()
 	p := wirePage{
@@ -152,7 +86,7 @@ func (s *Server) showWire(v *visit) error {
 		}
 	}
 	if id := q.Get("mail"); mailID(id) {
-		p.Life = v.life(id, all)
+		p.Life = v.life(newTrail(id, q["at"]...), all)
 	}
 	name := "wire"
 	if v.Header.Get("X-Pane") == "wire" {
@@ -240,111 +174,6 @@ func (v *visit) wireURL(side, id string) string {
 		return "/wire"
 	}
 	return "/wire?" + q.Encode()
-}
-
-func (v *visit) wireOpen(s wiretap.Session, side string) wireOpen {
-	o := wireOpen{wireSession: v.wireSession(s), Side: side, Close: v.wireURL(side, ""), Try: tryLine(s.Proto, s.Local, s.Security)}
-	lines := v.wireLines(s)
-	if o.Before = len(lines) - maxWireLines; o.Before > 0 {
-		lines = lines[o.Before:]
-	}
-	o.Before = max(o.Before, 0) + s.Missing
-	o.Lines = lines
-	for _, line := range s.Lines {
-		if id := acceptedAs(line); id != "" && len(o.Mails) < 5 {
-			o.Mails = append(o.Mails, "/wire?mail="+id)
-		}
-	}
-	return o
-}
-
-// acceptedAs is the id under which the server took a mail, if the line says
-// so; our Received field has the same.
-func acceptedAs(line wiretap.Line) string {
-	words := strings.Fields(line.Text)
-	if line.Dir != wiretap.Server || line.Body || len(words) < 2 || words[0] != "250" || !mailID(words[len(words)-1]) {
-		return ""
-	}
-	return words[len(words)-1]
-}
-
-func (v *visit) wireLines(s wiretap.Session) []labLine {
-	var all []labLine
-	for _, line := range lab.Explain(wireFamily(s.Proto), s.Lines) {
-		line.After = line.Time.Sub(s.Start)
-		all = append(all, v.labLine(line))
-	}
-	return all
-}
-
-// mailID reports whether a text can be the id of a Received field of ours.
-func mailID(id string) bool {
-	return len(id) >= 8 && len(id) <= 40 && !strings.ContainsFunc(id, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
-	})
-}
-
-// life finds every conversation in which a mail was named: by the server when
-// it took the mail, and in the Received field wherever the mail was read.
-func (v *visit) life(id string, all []wiretap.Session) *wireLife {
-	life := &wireLife{ID: id}
-	for _, s := range all {
-		lines := v.wireLines(s)
-		var chosen []labLine
-		from := 0 // of the exchange
-		for i, line := range lines {
-			if line.First {
-				from = i
-			}
-			if !strings.Contains(line.Text, id) {
-				continue
-			}
-			start := max(from, i-1)
-			if start > from {
-				chosen = append(chosen, lines[from])
-			}
-			chosen = append(chosen, lines[start:min(i+2, len(lines))]...)
-		}
-		if chosen != nil {
-			chosen = slices.CompactFunc(chosen, func(a, b labLine) bool { return a.N == b.N })
-			life.Lanes = append(life.Lanes, wireLane{v.wireSession(s), chosen[:min(len(chosen), 40)]})
-		}
-	}
-	slices.SortStableFunc(life.Lanes, func(a, b wireLane) int { return cmp.Compare(a.Start.UnixNano(), b.Start.UnixNano()) })
-	return life
-}
-
-// arrivalTranscript is the SMTP session that brought a mail, as far as the
-// user may see it: found by the id that our Received field has, which the
-// server said when it took the mail.
-func (s *Server) arrivalTranscript(u store.User, received string) (wiretap.Session, bool) {
-	if s.Tap == nil || !mailID(received) {
-		return wiretap.Session{}, false
-	}
-	for _, session := range slices.Backward(s.Tap.Sessions()) {
-		if wireFamily(session.Proto) != "smtp" || !slices.ContainsFunc(session.Lines, func(l wiretap.Line) bool {
-			return acceptedAs(l) == received
-		}) {
-			continue
-		}
-		return ownPart(session, u.Address)
-	}
-	return wiretap.Session{}, false
-}
-
-// wireFile serves one conversation in the format of transcripts.
-func (s *Server) wireFile(v *visit) error {
-	id, ok := strings.CutSuffix(v.PathValue("file"), ".txt")
-	if !ok {
-		return errNotFound
-	}
-	c, ok := v.wireTalk(id)
-	if !ok {
-		return errNotFound
-	}
-	v.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=\"%s-%s.txt\"", c.Proto, id))
-	v.send("text/plain", []byte(wiretap.Transcript(c)))
-	return nil
 }
 
 // changeWire turns recording on and off, and lets an admin forget all.

@@ -209,7 +209,7 @@ func TestThePageIsToldWhatIsSaid(t *testing.T) {
 	t.Error("nothing was told")
 }
 
-func TestWireLooks(t *testing.T) {
+func TestBrowserShowsTheWire(t *testing.T) {
 	site := func() *labSite {
 		tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true})
 		return newLabSite(t, func(c *Config) {
@@ -228,7 +228,7 @@ func TestWireLooks(t *testing.T) {
 	v := site.login("alice@example.test")
 	v.post("/lab/mixed", url.Values{"do": {"to 4"}})
 	say(t, site.server.Tap, "pop3", pop3Of("bob@example.test", "hush")...)
-	ctx := labBrowser(t, site)
+	w := site.open(t)
 	find := func(proto string, contains string) string {
 		for _, s := range site.server.Tap.Sessions() {
 			if s.Proto == proto && strings.Contains(wiretap.Transcript(s), contains) {
@@ -239,20 +239,20 @@ func TestWireLooks(t *testing.T) {
 		return ""
 	}
 	imap, pop := find("imap", "IDLE"), find("pop3", "DELE")
-	run(t, ctx, chromedp.Navigate(site.base+"/wire?lang=ja"), chromedp.WaitVisible(`.wirelist li`))
-	shoot(t, ctx, "wire-list-ja-mobile", 390, 900, false)
-	run(t, ctx, chromedp.Navigate(site.base+"/wire?a="+imap+"&b="+pop), chromedp.WaitVisible(`.both .talk`))
-	shoot(t, ctx, "wire-two-ja", 1440, 900, false)
-	shoot(t, ctx, "wire-two-ja-dark", 1440, 900, true)
+	w.do(chromedp.Navigate(w.URL+"/wire?lang=ja"), chromedp.WaitVisible(`.wirelist li`))
+	w.look("wire-list-ja-mobile", 390, 900, "light")
+	w.do(chromedp.Navigate(w.URL+"/wire?a="+imap+"&b="+pop), chromedp.WaitVisible(`.both .talk`))
+	w.look("wire-two-ja", 1440, 900, "light")
+	w.look("wire-two-ja-dark", 1440, 900, "dark")
 	// While somebody looks, more is said.
 	var before int
-	run(t, ctx, chromedp.Evaluate(`document.querySelectorAll(".wirelist li").length`, &before))
+	w.do(chromedp.Evaluate(`document.querySelectorAll(".wirelist li").length`, &before))
 	say(t, site.server.Tap, "pop3", pop3Of("alice@example.test", "hush")...)
-	run(t, ctx, chromedp.Poll(`document.querySelectorAll(".wirelist li").length > `+number(before), nil))
+	w.until(`document.querySelectorAll(".wirelist li").length > ` + number(before))
 	smtp := find("smtp", "250 2.0.0 OK")
-	run(t, ctx,
-		chromedp.Navigate(site.base+"/wire?lang=en&a="+smtp), chromedp.WaitVisible(`.talkhead a[href^="/wire?mail="]`),
+	w.do(
+		chromedp.Navigate(w.URL+"/wire?lang=en&a="+smtp), chromedp.WaitVisible(`.talkhead a[href^="/wire?mail="]`),
 		chromedp.Click(`.talkhead a[href^="/wire?mail="]`), chromedp.WaitVisible(`.life .pop`),
 	)
-	shoot(t, ctx, "wire-life-en", 1440, 900, false)
+	w.look("wire-life-en", 1440, 900, "light")
 }

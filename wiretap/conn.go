@@ -90,6 +90,17 @@ func (c *Conn) TapUser(address string, optedIn bool) {
 	c.record.setUser(address, optedIn)
 }
 
+// TapRecipient says that mail of this SMTP session is for a user, and by which
+// name the client has called them. The user is asked for only while the
+// session is being kept.
+func (c *Conn) TapRecipient(named string, user func() (address string, optedIn bool)) {
+	if c.record.off.Load() {
+		return
+	}
+	address, optedIn := user()
+	c.record.addRecipient(named, address, optedIn)
+}
+
 // User tells the tap on conn, if there is one beneath any wrappers, whom the
 // session belongs to and whether they have opted in to being recorded. POP3,
 // IMAP and submission call it when a login has succeeded, before they say so;

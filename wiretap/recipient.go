@@ -14,6 +14,11 @@ func (s Session) For(addresses ...string) Session {
 		return s
 	}
 	f := filter{addresses: addresses, hidden: make(map[int]bool)}
+	for _, n := range s.namings {
+		if slices.ContainsFunc(addresses, func(a string) bool { return strings.EqualFold(a, n.user) }) {
+			f.named = append(f.named, n.named)
+		}
+	}
 	f.readTransactions(s.Lines)
 	lines := s.Lines
 	s.Lines = nil
@@ -32,6 +37,7 @@ func (s Session) For(addresses ...string) Session {
 
 type filter struct {
 	addresses []string
+	named     []string     // what they were called
 	others    []string     // recipients that are not ours, in lower case
 	in        []int        // by line: its transaction, or 0
 	ours      map[int]bool // transactions that we are a recipient of
@@ -103,6 +109,9 @@ func (f *filter) isBcc(text string) bool {
 // mine reports whether an address is one of ours, with or without a detail
 // after a plus sign.
 func (f *filter) mine(address string) bool {
+	if slices.ContainsFunc(f.named, func(n string) bool { return strings.EqualFold(n, address) }) {
+		return true
+	}
 	local, domain, _ := strings.Cut(address, "@")
 	local, _, _ = strings.Cut(local, "+")
 	return slices.ContainsFunc(f.addresses, func(a string) bool {

@@ -134,12 +134,7 @@ func (r *record) setUser(address string, optedIn bool) {
 	case r.dropped || r.ended.Load():
 	case r.session.User == address:
 	case r.dialogue.family == "smtp" && (!r.dialogue.auth || r.session.User != ""):
-		// A recipient. That another has not opted in takes nothing from one
-		// who has: each sees only their own part.
-		if optedIn && !slices.Contains(r.session.Recipients, address) {
-			r.session.Recipients = append(r.session.Recipients, address)
-			r.claim()
-		}
+		r.recipient(address, address, optedIn)
 	case r.session.User != "":
 		r.dialogue.stop("another user from here")
 		r.off.Store(true)
@@ -151,6 +146,31 @@ func (r *record) setUser(address string, optedIn bool) {
 	}
 	r.mu.Unlock()
 	r.tap.evict()
+}
+
+// addRecipient is what TapRecipient calls.
+func (r *record) addRecipient(named, address string, optedIn bool) {
+	r.mu.Lock()
+	if !r.dropped && !r.ended.Load() {
+		r.recipient(named, address, optedIn || r.tap.config.Everyone)
+	}
+	r.mu.Unlock()
+	r.tap.evict()
+}
+
+// recipient notes a recipient. That another has not opted in takes nothing
+// from one who has: each sees only their own part. mu is held.
+func (r *record) recipient(named, address string, optedIn bool) {
+	if !optedIn || address == "" {
+		return
+	}
+	if !slices.Contains(r.session.Recipients, address) {
+		r.session.Recipients = append(r.session.Recipients, address)
+	}
+	if n := (naming{named, address}); !slices.Contains(r.session.namings, n) {
+		r.session.namings = append(r.session.namings, n)
+	}
+	r.claim()
 }
 
 // drop forgets everything and keeps nothing more. mu is held.
@@ -234,7 +254,7 @@ func (r *record) visible() (Session, bool) {
 func (r *record) head() Session {
 	s := r.session
 	s.Lines = nil
-	s.Recipients = slices.Clone(s.Recipients)
+	s.Recipients, s.namings = slices.Clone(s.Recipients), slices.Clone(s.namings)
 	s.ClientOctets, s.ServerOctets = r.octets[0].Load(), r.octets[1].Load()
 	s.Trips = r.trips.Load()
 	return s

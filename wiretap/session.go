@@ -21,6 +21,7 @@ type Session struct {
 	// SMTP session was for, as far as they have opted in.
 	User       string
 	Recipients []string
+	namings    []naming // by which names the client has called them
 
 	Lines   []Line
 	Missing int // lines at the beginning that there was no room for
@@ -30,6 +31,9 @@ type Session struct {
 	ClientOctets, ServerOctets int64
 	Trips                      int64 // how often the server's words came after the client's
 }
+
+// naming is an address in RCPT, such as an alias, and the user behind it.
+type naming struct{ named, user string }
 
 // Dir is who said a line.
 type Dir int

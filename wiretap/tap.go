@@ -99,6 +99,9 @@ func (t *Tap) Wrap(c net.Conn, proto string, side Side) net.Conn {
 	return t.wrap(c, proto, "", side)
 }
 
+// Enabled reports whether conversations are recorded.
+func (t *Tap) Enabled() bool { return t != nil && t.config.Enabled }
+
 // Sessions returns what is kept, oldest first.
 func (t *Tap) Sessions() []Session {
 	if t == nil {

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"crypto/tls"
+	"fmt"
 	"io"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,6 +101,65 @@ func TestMailGoesFromServerToServer(t *testing.T) {
 		if !strings.Contains(notice, want) {
 			t.Errorf("%q is missing in %s", want, notice)
 		}
+	}
+}
+
+// REQUIRETLS is kept from the submission to the next server, and when that
+// has no TLS the sender hears of it (RFC 8689 §4.2.1, §5).
+func TestMailThatRequiresTLSDoesNotLeaveWithout(t *testing.T) {
+	next, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan string, 100)
+	var serving sync.WaitGroup
+	defer func() { next.Close(); serving.Wait() }()
+	serving.Go(func() { withoutTLS(next, heard) })
+	alpha, here := startNode(t, testConfig(t, "--hostname=mail.example.test", "--relay-enabled", "--relay-routes=beta.test="+next.Addr().String()))
+	defer stopNode(t, alpha)
+	c, err := tls.Dial("tcp", here.Listeners["submissions"], &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	k := talk{t, c, bufio.NewReader(c)}
+	k.says("EHLO client.test")
+	k.hears("250-REQUIRETLS")
+	k.hears("250 ")
+	k.says("AUTH PLAIN AGFkYUBleGFtcGxlLnRlc3QAY291bnRlc3Msb2YgbG92ZWxhY2U=")
+	k.hears("235 ")
+	k.says("MAIL FROM:<ada@example.test> REQUIRETLS RET=FULL\r\nRCPT TO:<bob@beta.test>\r\nDATA")
+	k.hears("354 ")
+	k.says("From: ada@example.test\r\nSubject: Secret\r\nTLS-Required: No\r\n\r\nFor your eyes only.\r\n.\r\nQUIT")
+	k.hears("221 ")
+	notice := inbox(t, alpha, "ada@example.test", 1)
+	for want, there := range map[string]bool{"Status: 5.7.10\r\n": true, "(REQUIRETLS), which 127.0.0.1 does not offer": true, "Subject: Secret": true, "For your eyes only": false} {
+		if strings.Contains(notice, want) != there {
+			t.Errorf("%q: want %v in %s", want, there, notice)
+		}
+	}
+	for len(heard) > 0 {
+		if verb := <-heard; verb != "EHLO" && verb != "QUIT" {
+			t.Errorf("the next server was told %s", verb)
+		}
+	}
+}
+
+// withoutTLS is an SMTP server that offers nothing. It tells the commands that
+// it hears.
+func withoutTLS(l net.Listener, heard chan<- string) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		fmt.Fprint(c, "220 beta.test\r\n")
+		for lines := bufio.NewScanner(c); lines.Scan(); {
+			verb, _, _ := strings.Cut(lines.Text(), " ")
+			heard <- verb
+			fmt.Fprint(c, "250 OK\r\n")
+		}
+		c.Close()
 	}
 }
 

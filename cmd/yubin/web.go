@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/yubin-mail/yubin/lab"
 	"github.com/yubin-mail/yubin/webd"
 )
 
@@ -60,30 +59,6 @@ func (n *node) web(f portFacts) service {
 		n.pages = pages
 	}
 	return pages
-}
-
-// labServer is this server as the compare lab calls at it: on its own ports
-// without TLS, where the tap can listen. Without one of them there is no lab.
-func (n *node) labServer() *lab.Server {
-	at := map[string]string{}
-	for _, p := range n.ports {
-		if !p.secure {
-			at[p.name] = reachable(p.listener.Addr())
-		}
-	}
-	if at["smtp"] == "" || at["pop3"] == "" || at["imap"] == "" {
-		return nil
-	}
-	return &lab.Server{SMTP: at["smtp"], Submission: at["submission"], POP3: at["pop3"], IMAP: at["imap"], Web: at["http"]}
-}
-
-// reachable is where this machine finds a listener.
-func reachable(a net.Addr) string {
-	t, ok := a.(*net.TCPAddr)
-	if !ok || !t.IP.IsUnspecified() {
-		return a.String()
-	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(t.Port))
 }
 
 // mailServers are the ports as a mail program must be told of them.

@@ -170,7 +170,7 @@ func (c *chain) result(ctx context.Context, l *lookups, all []field, sums bodySu
 	for i, set := range c.sets {
 		s := ARCSet{Domain: c.seals[i].domain}
 		_, rest, _ := strings.Cut(set.results[0].value(), ";")
-		s.AuthservID, s.Results, _ = parseResults(rest)
+		s.AuthservID, s.Results, _ = ParseResults(rest)
 		r.Sets = append(r.Sets, s)
 	}
 	return r

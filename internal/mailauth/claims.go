@@ -14,9 +14,9 @@ type Claim struct {
 	Properties map[string]string
 }
 
-// parseResults reads the value of an Authentication-Results field (RFC 8601
+// ParseResults reads the value of an Authentication-Results field (RFC 8601
 // §2.2). It is not ok when whose results they are cannot be said.
-func parseResults(value string) (authservID string, claims []Claim, ok bool) {
+func ParseResults(value string) (authservID string, claims []Claim, ok bool) {
 	tokens, ok := lex(value)
 	if !ok || len(tokens) == 0 || tokens[0].kind != word {
 		return "", nil, false
@@ -161,7 +161,7 @@ func StripForged(header []byte, authservID string) []byte {
 	forged := false
 	for _, f := range fields(header) {
 		if f.name == "authentication-results" {
-			id, _, ok := parseResults(f.value())
+			id, _, ok := ParseResults(f.value())
 			if !ok || name(id) == ours {
 				forged = true
 				continue

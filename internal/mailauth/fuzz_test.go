@@ -12,7 +12,7 @@ func FuzzResults(f *testing.F) {
 	f.Add(" \"mx.here.test\" 1; none")
 	f.Add("(")
 	f.Fuzz(func(t *testing.T, value string) {
-		id, claims, ok := parseResults(value)
+		id, claims, ok := ParseResults(value)
 		if !ok && (id != "" || claims != nil) {
 			t.Error("results of something that is none")
 		}
@@ -22,7 +22,7 @@ func FuzzResults(f *testing.F) {
 			t.Errorf("%d fields: %q", n, header)
 		}
 		_, own, _ := strings.Cut(string(header), ":")
-		if id, claims, ok := parseResults(own); !ok || id != "mx.here.test" || len(claims) != 2 || claims[1].Value != Fail {
+		if id, claims, ok := ParseResults(own); !ok || id != "mx.here.test" || len(claims) != 2 || claims[1].Value != Fail {
 			t.Errorf("read back %q %+v", id, claims)
 		}
 		raw := []byte("Authentication-Results:" + strings.NewReplacer("\r", "", "\n", "").Replace(value) + "\r\nFrom: a@b.test\r\n")

@@ -21,6 +21,9 @@ type Gate struct {
 	Trusted []netip.Prefix
 	// Policy is what holds for a domain of ours; nil accepts everything.
 	Policy func(domain string) Policy
+	// Open tells of recipients to whom strangers may write as they like; nil
+	// knows none. A message for nobody else is not looked into.
+	Open func(recipient string) bool
 }
 
 // trusts reports whether a client is not judged.
@@ -29,11 +32,13 @@ func (g *Gate) trusts(f Facts) bool {
 	return slices.ContainsFunc(g.Trusted, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
+func (g *Gate) open(recipient string) bool { return g.Open != nil && g.Open(recipient) }
+
 // Recipient judges before there is a message: at RCPT. Postmaster always
 // hears, so that somebody can be told about a mistake (RFC 5321 §4.5.1).
 func (g *Gate) Recipient(ctx context.Context, f Facts, recipient string) Verdict {
 	local, _, _ := strings.Cut(recipient, "@")
-	if strings.EqualFold(local, "postmaster") || g.trusts(f) {
+	if strings.EqualFold(local, "postmaster") || g.trusts(f) || g.open(recipient) {
 		return Verdict{Action: Accept}
 	}
 	if g.Blocklist != nil {
@@ -60,7 +65,7 @@ func (g *Gate) Recipient(ctx context.Context, f Facts, recipient string) Verdict
 // for a trusted client.
 func (g *Gate) Message(ctx context.Context, f Facts, recipients []string, raw io.ReaderAt, size int64) (*Results, Verdict, error) {
 	verdict := Verdict{Action: Accept}
-	if g.Verifier == nil || g.trusts(f) {
+	if g.Verifier == nil || g.trusts(f) || len(recipients) > 0 && !slices.ContainsFunc(recipients, func(to string) bool { return !g.open(to) }) {
 		return nil, verdict, nil
 	}
 	r, err := g.Verifier.Check(ctx, f, raw, size)

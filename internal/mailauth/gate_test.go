@@ -139,6 +139,11 @@ func TestGate(t *testing.T) {
 		t.Errorf("without a verifier: %v %+v %v", r, v, err)
 	}
 
+	g.Open = func(to string) bool { return to == "guest@here.test" }
+	if v := recipient(testFacts, "guest@here.test"); v.Action != Accept {
+		t.Errorf("open to all: %+v", v)
+	}
+
 	g.Verifier = testVerifier(z)
 	g.Policy = func(domain string) Policy {
 		return map[string]Policy{"strict.test": {DMARC: Follow}, "mild.test": {DMARC: Junk}}[domain]
@@ -168,6 +173,11 @@ func TestGate(t *testing.T) {
 			t.Errorf("%s: %+v %v", client, v, err)
 		}
 		g.Trusted = nil
+	}
+	for to, looked := range map[string]bool{"guest@here.test": false, "guest@here.test a@strict.test": true} {
+		if r, _, err := g.Message(t.Context(), testFacts, strings.Fields(to), bytes.NewReader(letter), int64(len(letter))); err != nil || (r != nil) != looked {
+			t.Errorf("%s: looked into: %v %v", to, r != nil, err)
+		}
 	}
 	if v := recipient(Facts{}, "x@here.test"); v.Code != 451 {
 		t.Errorf("a client without an address: %+v", v)

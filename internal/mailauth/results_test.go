@@ -38,7 +38,7 @@ func TestTheFieldSaysAll(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	_, value, _ := strings.Cut(got, ":")
-	id, claims, ok := parseResults(value)
+	id, claims, ok := ParseResults(value)
 	if !ok || id != "mx.here.test" || len(claims) != 7 {
 		t.Fatalf("read back: %q %v %+v", id, ok, claims)
 	}
@@ -60,7 +60,7 @@ func TestNobodyWritesIntoTheField(t *testing.T) {
 		if len(all) != 1 || !bytes.HasSuffix(header, []byte("\r\n")) || bytes.Count(header, []byte("\r\n\r\n")) > 0 {
 			t.Errorf("%q makes %q", evil, header)
 		}
-		_, claims, ok := parseResults(all[0].value())
+		_, claims, ok := ParseResults(all[0].value())
 		if !ok || len(claims) != 4 || claims[3].Value != Fail {
 			t.Errorf("%q claims %+v in %s", evil, claims, header)
 		}

@@ -1,10 +1,10 @@
 // Writing: a card over the mail that one reads, or a page of its own. The
-// draft is kept on the server, where other devices see it.
+// draft is kept on the server, where other devices see it. Loaded when somebody
+// begins to write.
 
 import { post, toast, word } from "./page.js"
-import { go, isNarrow, fetchPane, main } from "./mail.js"
-
-export const isComposeURL = url => url.pathname === "/compose" || /^\/m\/[^/]+\/\d+\/(reply|reply-all|forward)$/.test(url.pathname)
+import { go, isComposeURL, isNarrow, fetchPane, main } from "./mail.js"
+import { recipients } from "./recipients.js"
 
 const saveAfter = 3000 // milliseconds after the last change
 let writing // what is being written, or undefined
@@ -21,7 +21,8 @@ export const openComposer = async (url, push = true) => {
   writing = write(card, location.href)
   if (push) history.pushState(null, "", url)
   const text = card.elements.text
-  const first = card.elements.to.value ? text : card.elements.to
+  const to = card.querySelector('[name="to"]')
+  const first = to.value ? text : to
   first.focus()
   text.setSelectionRange(0, 0)
 }
@@ -44,6 +45,7 @@ const write = (form, returnTo) => {
   let saving = Promise.resolve()
   let sending = false
   let done = false
+  recipients(form)
 
   const say = (text, button) => {
     alert.hidden = !text
@@ -215,10 +217,3 @@ const write = (form, returnTo) => {
 
 const own = document.getElementById("composer")
 if (own) writing = write(own, location.href)
-
-// What a page of its own had to say when it was left.
-const left = sessionStorage.getItem("toast")
-if (left) {
-  sessionStorage.removeItem("toast")
-  toast(JSON.parse(left), back => back.url && go(back.url))
-}

@@ -3,7 +3,6 @@
 // server also answers with a whole page.
 
 import { post, toast, word } from "./page.js"
-import { openComposer, closeComposer, isComposeURL } from "./compose.js"
 import "./keys.js"
 import { listen, showLive } from "./live.js"
 
@@ -13,6 +12,11 @@ export const reader = () => document.getElementById("reader")
 export const rows = () => [...document.querySelectorAll("#rows > .row")]
 export const rowOf = key => document.querySelector(`.row[data-key="${CSS.escape(key)}"]`)
 export const isNarrow = () => matchMedia("(max-width: 700px)").matches
+
+export const isComposeURL = url => url.pathname === "/compose" || /^\/m\/[^/]+\/\d+\/(reply|reply-all|forward)$/.test(url.pathname)
+
+let composer // the module for writing, once it is needed
+const loadComposer = async () => (composer ??= await import("./compose.js"))
 
 // fetchPane asks for one pane of a page, as a fragment.
 export const fetchPane = async (url, pane) => {
@@ -43,9 +47,9 @@ const stands = url => {
 // go shows another address. It is what a click on a link would do.
 export const go = async (to, { push = true, focus = false } = {}) => {
   const url = new URL(to, location.href)
-  if (isComposeURL(url)) return openComposer(url, push)
+  if (isComposeURL(url)) return (await loadComposer()).openComposer(url, push)
   if (!main || main.classList.contains("writing")) return location.assign(url)
-  closeComposer()
+  composer?.closeComposer()
   const keep = stands(url)
   try {
     place(await fetchPane(url, keep ? "reader" : "list"))
@@ -295,4 +299,14 @@ if (main && list()) {
 }
 for (const button of document.querySelectorAll("#toasts button[name=undo]")) {
   button.dataset.undo = button.value
+}
+
+document.querySelector(".search input")?.addEventListener("focus", () => import("./search.js"), { once: true })
+if (document.getElementById("composer")) loadComposer()
+
+// What a page for writing had to say when it was left.
+const left = sessionStorage.getItem("toast")
+if (left) {
+  sessionStorage.removeItem("toast")
+  toast(JSON.parse(left), back => back.url && go(back.url))
 }

@@ -1,0 +1,78 @@
+package webd
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+)
+
+func TestBrowserHearsOfArrivalsWhileReading(t *testing.T) {
+	s := newMailSite(inBrowser{t}, nil)
+	for i := range 60 {
+		s.deliver(s.alice, plainMail("list@example.jp", fmt.Sprint("digest ", i), "text"))
+	}
+	w := s.open(t)
+	w.enter("alice", "lang=en&theme=light")
+	w.visit("/m/inbox/40")
+	w.until(`!document.getElementById("live").hidden`)
+	w.eval(`document.getElementById("list").scrollTop = 900; document.querySelector('.row[data-uid="40"] a').focus({ preventScroll: true })`)
+	where := `Math.round(document.querySelector('.row[data-uid="48"]').getBoundingClientRect().top)`
+	before := w.eval(where)
+	s.deliver(s.alice, plainMail("Carol <carol@example.jp>", "just in", "text"))
+	w.until(`document.querySelector('.row[data-uid="61"]') && document.querySelector('[data-folder="inbox"] .count').textContent === "60"`)
+	if after := w.eval(where); after != before {
+		t.Errorf("what was read has moved from %s to %s", before, after)
+	}
+	if at := w.eval(`document.activeElement.closest(".row").dataset.uid + " " + location.pathname`); at != "40 /m/inbox/40" {
+		t.Errorf("the focus is at %s", at)
+	}
+	w.until(`document.querySelector('.sr[role="status"]').textContent.includes("Carol")`)
+
+	// Another device reads, stars and deletes.
+	box, err := s.Store.Mailbox(t.Context(), s.alice.ID, "INBOX")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.star(box.ID, 50)
+	s.remove(box.ID, 49)
+	w.until(`document.querySelector('.row[data-uid="50"]').classList.contains("starred") && !document.querySelector('.row[data-uid="49"]')`)
+}
+
+func TestBrowserMovesByKeyboardAndByDrag(t *testing.T) {
+	s := newMailSite(inBrowser{t}, nil)
+	s.furnish()
+	if _, err := s.Store.CreateMailbox(t.Context(), s.alice.ID, "仕事", ""); err != nil {
+		t.Fatal(err)
+	}
+	w := s.open(t)
+	w.enter("alice", "lang=en&theme=light")
+	w.keys("j")
+	w.keys("x")
+	w.keys("j")
+	w.keys("x")
+	w.until(`document.querySelector(".chosen").textContent === "2 selected"`)
+	w.shoot("selected-en-light")
+	w.keys("b")
+	w.until(`document.activeElement.matches(".bulk select")`)
+	w.eval(`document.activeElement.value = "仕事"`)
+	w.keys(kb.Enter)
+	w.until(`document.querySelectorAll(".row").length === 4 && document.querySelector(".toast").textContent.includes("Moved 2 messages to 仕事")`)
+	if len(s.box(s.alice, "仕事")) != 2 {
+		t.Error("the folder lacks them")
+	}
+	w.keys("z")
+	w.until(`document.querySelectorAll(".row").length === 6`)
+
+	w.drag(`.row:nth-child(3)`, `.folders a[data-folder="Archive"]`)
+	w.until(`document.querySelectorAll(".row").length === 5`)
+	if got := s.subjects(s.alice, "Archive"); len(got) != 1 {
+		t.Errorf("the archive has %v", got)
+	}
+	w.keys("j")
+	w.keys("#")
+	w.until(`document.querySelectorAll(".row").length === 4`)
+	if len(s.box(s.alice, "Trash")) != 1 {
+		t.Error("the trash is empty")
+	}
+}
