@@ -4,10 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"io"
-	"os"
-	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -90,53 +86,4 @@ func (t *talker) drain(b *testing.B, command string) (octets int64) {
 			return octets
 		}
 	}
-}
-
-// BenchmarkIdleConnection measures what 500 clients cost that have selected
-// a mailbox of 100 messages and idle.
-func BenchmarkIdleConnection(b *testing.B) {
-	const clients = 500
-	for b.Loop() {
-		b.StopTimer()
-		h := newHouse(b, func(c *Config) { c.Log = nil })
-		h.putMany(100)
-		before := measure()
-		all := make([]*talker, clients)
-		b.StartTimer()
-		for i := range all {
-			all[i] = h.login("INBOX")
-			all[i].ok("FETCH 1:* (FLAGS ENVELOPE)")
-			all[i].idle()
-			all[i].in = nil // the client's own memory is not counted
-		}
-		b.StopTimer()
-		after := measure()
-		b.ReportMetric(float64(after.resident-before.resident)/clients, "resident-B/conn")
-		b.ReportMetric(float64(after.heap-before.heap)/clients, "heap-B/conn")
-		b.ReportMetric(float64(after.stacks-before.stacks)/clients, "stack-B/conn")
-		b.ReportMetric(float64(after.goroutines-before.goroutines)/clients, "goroutines/conn")
-		for _, c := range all {
-			c.Conn.Close()
-		}
-		b.StartTimer()
-	}
-}
-
-type memory struct{ resident, heap, stacks, goroutines int64 }
-
-func measure() memory {
-	for range 3 { // stacks shrink by half each time
-		runtime.GC()
-	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	var pages int64
-	if f, err := os.Open("/proc/self/statm"); err == nil {
-		defer f.Close()
-		text, _ := io.ReadAll(f)
-		if fields := strings.Fields(string(text)); len(fields) > 1 {
-			pages, _ = strconv.ParseInt(fields[1], 10, 64)
-		}
-	}
-	return memory{pages * int64(os.Getpagesize()), int64(m.HeapInuse), int64(m.StackInuse), int64(runtime.NumGoroutine())}
 }

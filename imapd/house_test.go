@@ -151,7 +151,12 @@ type talker struct {
 
 func (h *house) talk() *talker {
 	h.Helper()
-	t := &talker{house: h, Conn: h.dial()}
+	return h.talkOver(h.dial())
+}
+
+func (h *house) talkOver(c net.Conn) *talker {
+	h.Helper()
+	t := &talker{house: h, Conn: c}
 	t.in = bufio.NewReader(t.Conn)
 	if greeting := t.line(); !strings.HasPrefix(greeting, "* OK") {
 		h.Fatalf("greeted with %q", greeting)
@@ -163,9 +168,14 @@ func (h *house) talk() *talker {
 func (h *house) login(mailbox string) *talker {
 	h.Helper()
 	t := h.talk()
+	t.enter(mailbox)
+	return t
+}
+
+func (t *talker) enter(mailbox string) {
+	t.Helper()
 	t.ok("LOGIN " + alice + " \"" + password + "\"")
 	t.ok("SELECT " + mailbox)
-	return t
 }
 
 func (t *talker) line() string {
