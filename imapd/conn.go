@@ -44,7 +44,8 @@ const (
 type conn struct {
 	server  *Server
 	log     *slog.Logger
-	session *session // set by NewSession, which runs before the first Read
+	peer    *listen.Conn // where whoever runs the server sees how we are
+	session *session     // set by NewSession, which runs before the first Read
 
 	in       []byte  // has come, is not handed on
 	ready    []byte  // the rest of a line being handed on
@@ -67,7 +68,9 @@ type conn struct {
 		wire    net.Conn // replaced by STARTTLS
 		cancel  context.CancelFunc
 		bye     string // set when the connection is to end
+		hurry   bool   // not even the rest of a literal is waited for
 		waiting bool   // for the client
+		literal bool   // for the rest of a command with one
 		killed  bool
 		closed  bool
 	}
@@ -207,14 +210,15 @@ func (c *conn) receive(p []byte) (int, error) {
 var errLeaving = errors.New("the connection is to end")
 
 // await announces that a read follows. A connection that is to end waits for
-// nothing but the rest of a command with a literal.
+// nothing but the rest of a command with a literal, and not for that in a hurry.
 func (c *conn) await() (net.Conn, error) {
 	c.life.Lock()
 	defer c.life.Unlock()
-	if c.life.bye != "" && !c.lit.open {
+	if c.life.bye != "" && (!c.lit.open || c.life.hurry) {
 		return nil, errLeaving
 	}
-	c.life.waiting = !c.lit.open
+	c.life.waiting = true
+	c.life.literal = c.lit.open
 	if c.lit.left > 0 && !c.life.killed {
 		// The library allows five minutes for a literal of any size.
 		c.life.wire.SetReadDeadline(time.Now().Add(literalTime))
@@ -244,13 +248,33 @@ func (c *conn) farewell(err error) error {
 func (c *conn) leave(text string) {
 	c.life.Lock()
 	defer c.life.Unlock()
+	c.end(text)
+}
+
+// end is leave with life locked.
+func (c *conn) end(text string) {
 	if c.life.bye == "" {
 		c.life.bye = text
 	}
-	if c.life.waiting {
+	if c.life.waiting && (!c.life.literal || c.life.hurry) {
 		c.life.wire.SetReadDeadline(time.Unix(1, 0))
 	}
 }
+
+// sendAway is leave that does not wait for a literal that is on its way: a
+// message that is not here whole is not kept.
+func (c *conn) sendAway(why listen.Reason) {
+	text := "An administrator has closed this connection"
+	if why == listen.Revoked {
+		text = textRevoked
+	}
+	c.life.Lock()
+	defer c.life.Unlock()
+	c.life.hurry = true
+	c.end(text)
+}
+
+const textRevoked = "Please log in again"
 
 // kill ends the connection now. Any goroutine may call it.
 func (c *conn) kill() {
@@ -296,16 +320,8 @@ func (c *conn) NetConn() net.Conn { return c.wire() }
 // tellTap tells whoever records the conversation who is speaking, also beneath
 // a TLS that STARTTLS has begun.
 func (c *conn) tellTap(user store.User) {
-	for w := c.wire(); w != nil; {
-		if tap, ok := w.(interface{ TapUser(string, bool) }); ok {
-			tap.TapUser(user.Address, user.Tap)
-			return
-		}
-		inner, ok := w.(interface{ NetConn() net.Conn })
-		if !ok {
-			return
-		}
-		w = inner.NetConn()
+	if tap, ok := listen.Beneath[interface{ TapUser(string, bool) }](c.wire()); ok {
+		tap.TapUser(user.Address, user.Tap)
 	}
 }
 

@@ -84,7 +84,7 @@ func (s *session) Delete(name string) error {
 		err = s.store.DeleteMailbox(s.ctx, s.user.ID, name)
 	}
 	if err == nil && s.box != nil && s.box.id == mailbox.ID {
-		s.box = nil
+		s.enter(nil)
 	}
 	return s.reply("delete", err)
 }

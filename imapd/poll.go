@@ -7,6 +7,7 @@ import (
 
 	"github.com/emersion/go-imap/v2/imapserver"
 
+	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/store"
 )
 
@@ -42,6 +43,8 @@ func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
 	if watch == nil {
 		return nil
 	}
+	s.conn.peer.SetState(listen.Idling)
+	defer s.resume()
 	look := time.NewTicker(idleCheck)
 	defer look.Stop()
 	for s.listen(stop) {
@@ -53,6 +56,13 @@ func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
 		}
 	}
 	return nil
+}
+
+// resume is the end of IDLE for whoever looks at the session.
+func (s *session) resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn.peer.SetState(s.state())
 }
 
 // listen tells an idle client what has changed, and reports whether to go on.
@@ -90,7 +100,7 @@ func (s *session) catchUp(mayExpunge bool) error {
 	case errors.Is(err, store.ErrNoSuchMailbox):
 		// RFC 2180 §3.2 leaves the choice; a client that reconnects sees
 		// for itself.
-		s.box = nil
+		s.enter(nil)
 		s.conn.leave("The selected mailbox has been deleted")
 	default:
 		s.reply("poll", err)

@@ -16,7 +16,7 @@ func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, 
 	if err != nil {
 		return nil, s.reply("select", err)
 	}
-	s.box = &selected{id: mailbox.ID, readOnly: o.ReadOnly, view: newView(snapshot)}
+	s.enter(&selected{id: mailbox.ID, readOnly: o.ReadOnly, view: newView(snapshot)})
 
 	data := &imap.SelectData{
 		Flags:       mailboxFlags(snapshot.Keywords),
@@ -40,6 +40,6 @@ func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, 
 func (s *session) Unselect() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.box = nil
+	s.enter(nil)
 	return nil
 }

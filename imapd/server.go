@@ -14,6 +14,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapserver"
 
 	"github.com/yubin-mail/yubin/internal/auth"
+	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/store"
 )
 
@@ -170,6 +171,8 @@ func (l *listener) Accept() (net.Conn, error) {
 			log: l.server.config.Log.With("proto", "imap", "conn", id, "remote", wire.RemoteAddr())}
 		c.life.wire = wire
 		c.out.answered = true
+		c.peer = listen.Of(wire)
+		c.peer.OnHangUp(c.sendAway)
 		if l.server.remember(c) {
 			return c, nil
 		}

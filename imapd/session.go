@@ -102,6 +102,8 @@ func (s *session) welcome(user store.User) error {
 	s.watch = s.store.Watch(user.ID)
 	s.log = s.conn.log.With("user", user.Address)
 	s.conn.tellTap(user)
+	s.conn.peer.SetLogin(listen.Login{User: int64(user.ID), Address: user.Address, Generation: generation})
+	s.conn.peer.SetState(s.state())
 	return nil
 }
 
@@ -117,12 +119,30 @@ func (s *session) admitted(err error) error {
 	return s.reply("log in", err)
 }
 
+// state is how far the session is, outside of IDLE; mu is held.
+func (s *session) state() listen.State {
+	switch {
+	case s.user.ID == 0:
+		return listen.Connected
+	case s.box == nil:
+		return listen.Authenticated
+	}
+	return listen.Selected
+}
+
+// enter selects a mailbox, or none; mu is held.
+func (s *session) enter(box *selected) {
+	s.box = box
+	s.conn.peer.SetState(s.state())
+}
+
 // forget is what logging out leaves; mu is held.
 func (s *session) forget() {
 	if s.watch != nil {
 		s.watch.Close()
 	}
 	s.user, s.watch, s.box, s.log = store.User{}, nil, nil, s.conn.log
+	s.conn.peer.SetState(s.state())
 }
 
 // AuthenticateMechanisms is asked by the library for a list of capabilities
@@ -181,6 +201,7 @@ func (s *session) Unauthenticate() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget()
+	s.conn.peer.SetLogin(listen.Login{})
 	s.conn.since = time.Now()
 	return nil
 }
@@ -193,7 +214,7 @@ func (s *session) stillWelcome() bool {
 	case err == nil && g == s.generation:
 		return true
 	case err == nil, errors.Is(err, store.ErrBadCredentials), errors.Is(err, store.ErrNoSuchUser):
-		s.conn.leave("Please log in again")
+		s.conn.leave(textRevoked)
 		return false
 	}
 	s.reply("check the user", err) // logs it; this may pass

@@ -26,6 +26,7 @@ func (c *conn) startTLS(cmd command) error {
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return err
 	}
+	c.peer.SetTLS(secured.ConnectionState())
 	c.life.Lock()
 	defer c.life.Unlock()
 	c.life.wire = secured

@@ -87,6 +87,7 @@ var (
 	loginFirst     = phrase{"log in first", "先にログインしてください"}
 	alreadyIn      = phrase{"already logged in", "すでにログインしています"}
 	shuttingDown   = phrase{"server is shutting down, nothing was removed", "サーバーを停止します。削除は行われていません"}
+	sentAway       = phrase{"an administrator has closed the connection, nothing was removed", "管理者が接続を切断しました。削除は行われていません"}
 	temporarily    = phrase{"temporary failure, try again later", "一時的な障害です。後でもう一度お試しください"}
 
 	capabilityList = phrase{"capability list follows", "機能の一覧です"}

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/yubin-mail/yubin/internal/listen"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 var (
 	errLineTooLong = errors.New("line too long")
 	errFlood       = errors.New("line without an end")
-	errInterrupted = errors.New("interrupted by shutdown")
+	errInterrupted = errors.New("interrupted")
 	errNotText     = errors.New("not printable UTF-8")
 )
 
@@ -85,25 +87,39 @@ func (s *session) await() error {
 func (s *session) readBy(deadline time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.interrupted {
+	if s.interrupted != nil {
 		return errInterrupted
 	}
 	return s.raw.SetReadDeadline(deadline)
 }
 
 // interrupt makes a session that waits for its client stop waiting, and one
-// that works stop after the command it is at. Any goroutine may call it.
-func (s *session) interrupt() {
+// that works stop after the command it is at; last is what it says then. Any
+// goroutine may call it.
+func (s *session) interrupt(last reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.interrupted = true
+	if s.interrupted == nil {
+		s.interrupted = &last
+	}
 	s.raw.SetReadDeadline(time.Unix(1, 0))
 }
 
-func (s *session) isInterrupted() bool {
+func (s *session) isInterrupted() bool { return s.lastReply() != nil }
+
+func (s *session) lastReply() *reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.interrupted
+}
+
+// sendAway interrupts one session. Nothing is removed: only QUIT does that.
+func (s *session) sendAway(why listen.Reason) {
+	last := fail(codeTemp, sentAway)
+	if why == listen.Revoked {
+		last = fail(codeAuth, accessEnded)
+	}
+	s.interrupt(last)
 }
 
 // unread is the reply to no line.
@@ -112,7 +128,7 @@ func (s *session) unread(err error) reply {
 	case errors.Is(err, errLineTooLong):
 		return s.bad(fail(codeNone, lineTooLong))
 	case errors.Is(err, errInterrupted):
-		return fail(codeTemp, shuttingDown).hangingUp()
+		return s.lastReply().hangingUp()
 	}
 	// The client has gone, or has been silent for so long that the session
 	// ends without a response (RFC 1939 §3).

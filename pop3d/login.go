@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/yubin-mail/yubin/internal/auth"
+	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/store"
 )
 
@@ -71,6 +72,8 @@ func (s *session) enter(u store.User) reply {
 	s.logins.note(u.ID)
 	s.access = access{generation, s.Now()}
 	s.drop = newMaildrop(drop)
+	s.peer.SetLogin(listen.Login{User: int64(u.ID), Address: u.Address, Generation: generation})
+	s.peer.SetState(listen.Transaction)
 	return s.drop.summary()
 }
 

@@ -36,7 +36,7 @@ func TestErrorsBecomeWords(t *testing.T) {
 func TestPhrasesFitALine(t *testing.T) {
 	for _, p := range []phrase{
 		greeting, goodbye, unknownCommand, wrongArguments, notPrintable, lineTooLong, tooMuchOfThis, loginFirst,
-		alreadyIn, shuttingDown, temporarily, capabilityList, languageList, languageChosen, languageUnknown,
+		alreadyIn, shuttingDown, sentAway, temporarily, capabilityList, languageList, languageChosen, languageUnknown,
 		utf8Enabled, stlsBegin, stlsNone, stlsActive, stlsAfter, stlsPipeline, sendPassword, userFirst, useTLS,
 		noAPOP, badCredentials, tooManyFailures, accessEnded, loggedInLately, maildropInUse, oneMessage,
 		manyMessages, mechanismList, mechanismUnknown, saslCancelled, saslMalformed, saslNotBase64, figures,

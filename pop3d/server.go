@@ -157,7 +157,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.listener.Close()
 	}
 	for session := range s.sessions {
-		session.interrupt()
+		session.interrupt(fail(codeTemp, shuttingDown))
 	}
 	s.mu.Unlock()
 

@@ -22,14 +22,15 @@ type session struct {
 	ctx    context.Context // the server's, with our log in it
 	log    *slog.Logger
 
-	raw  net.Conn // as accepted
-	conn net.Conn // raw, or TLS over it after STLS
+	peer *listen.Conn // where whoever runs the server sees how we are
+	raw  net.Conn     // as accepted
+	conn net.Conn     // raw, or TLS over it after STLS
 	tls  *tls.ConnectionState
 	in   *bufio.Reader
 	out  *bufio.Writer
 
 	mu          sync.Mutex
-	interrupted bool // the server is shutting down
+	interrupted *reply // the last one, once the session is to end
 
 	language *language
 	utf8Mode bool      // RFC 6856 §2.1
@@ -55,6 +56,8 @@ func newSession(srv *Server, conn net.Conn) *session {
 	s := &session{Config: &srv.config, logins: &srv.logins, raw: conn, conn: conn, language: &initial}
 	s.log = s.Log.With("proto", "pop3", "conn", connections.Add(1), "remote", conn.RemoteAddr().String())
 	s.ctx = auth.WithLog(srv.ctx, s.log)
+	s.peer = listen.Of(conn)
+	s.peer.OnHangUp(s.sendAway)
 	s.in = bufio.NewReaderSize(conn, inBuffer)
 	s.out = bufio.NewWriterSize(timedWriter{conn, s.WriteTimeout}, outBuffer)
 	return s
@@ -185,7 +188,7 @@ func (s *session) mayLogin() bool { return s.secure() || s.PlaintextOK }
 
 // tell lets a recording of this conversation know whose it is.
 func (s *session) tell(u store.User) {
-	if t, found := s.raw.(interface{ TapUser(string, bool) }); found {
+	if t, found := listen.Beneath[interface{ TapUser(string, bool) }](s.raw); found {
 		t.TapUser(u.Address, u.Tap)
 	}
 }

@@ -46,6 +46,7 @@ func (s *session) startTLS() error {
 	}
 	state := conn.ConnectionState()
 	s.tls = &state
+	s.peer.SetTLS(state)
 	s.reset(conn)
 	return nil
 }

@@ -88,6 +88,8 @@ func (s *session) loggedIn(u store.User) error {
 	}
 	s.login = &login{user: u, generation: generation}
 	s.log = s.log.With("user", u.Address)
+	s.conn.peer.SetLogin(listen.Login{User: int64(u.ID), Address: u.Address, Generation: generation})
+	s.conn.peer.SetState(s.state())
 	s.conn.tap(u)
 	return nil
 }

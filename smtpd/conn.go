@@ -2,13 +2,16 @@ package smtpd
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
+	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/store"
 )
 
@@ -32,6 +35,7 @@ type conn struct {
 	net.Conn // the transport, with or without TLS
 	server   *Server
 	log      *slog.Logger
+	peer     *listen.Conn // where whoever runs the server sees how we are
 
 	in  *bufio.Reader // from transport, and so from Conn
 	out []byte        // replies that the client has not been sent
@@ -54,8 +58,9 @@ type conn struct {
 
 	budget *budget // while a message is being read
 
-	draining atomic.Bool // Shutdown has been called
-	busy     atomic.Bool // a mail transaction is open
+	draining atomic.Bool           // Shutdown has been called
+	busy     atomic.Bool           // a mail transaction is open
+	sentAway atomic.Pointer[reply] // the last word; what is under way may not end first
 }
 
 func newConn(s *Server, transport net.Conn) *conn {
@@ -65,6 +70,8 @@ func newConn(s *Server, transport net.Conn) *conn {
 		log:    s.config.Log.With("proto", "smtp", "conn", connections.Add(1), "remote", transport.RemoteAddr().String()),
 	}
 	c.in = bufio.NewReaderSize(source{c}, maxAuth)
+	c.peer = listen.Of(transport)
+	c.peer.OnHangUp(c.sendAway)
 	return c
 }
 
@@ -95,8 +102,8 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // nextLine waits for a line that the library may run.
 func (c *conn) nextLine() error {
-	if c.draining.Load() && !c.busy.Load() {
-		return c.goodbye(errShutdown)
+	if r := c.lastWord(); r != nil {
+		return c.goodbye(r)
 	}
 	if c.chunks != nil {
 		return c.abandon(errors.New("the library did not take the message"))
@@ -109,10 +116,8 @@ func (c *conn) nextLine() error {
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return c.goodbye(errLongLine)
-	case err != nil && c.draining.Load() && isTimeout(err):
-		return c.goodbye(errShutdown)
 	case err != nil && isTimeout(err):
-		return c.goodbye(errIdle)
+		return c.goodbye(cmp.Or(c.lastWord(), errIdle))
 	case err != nil: // an unfinished line is no command
 		c.last = true
 		return io.EOF
@@ -123,10 +128,17 @@ func (c *conn) nextLine() error {
 // abandon ends a connection on which a message broke off, so that nothing
 // that comes late is taken for a command.
 func (c *conn) abandon(err error) error {
-	if isTimeout(err) {
-		c.say(errSlow)
+	r := c.sentAway.Load()
+	if r == nil && isTimeout(err) {
+		r = errSlow
+	}
+	if r != nil {
+		c.say(r)
 	}
 	c.flush()
+	if c.sentAway.Load() != nil {
+		c.hearOut()
+	}
 	c.log.Debug("message broke off", "err", err)
 	c.budget, c.last, c.dead = nil, true, true
 	c.Conn.Close()
@@ -203,6 +215,36 @@ func (c *conn) drain() {
 	}
 }
 
+// sendAway ends the connection with 421: between two commands, or in the
+// middle of a message, which then is not accepted. A message that is here
+// whole is answered first. It may be called from any goroutine.
+func (c *conn) sendAway(why listen.Reason) {
+	r := errSentAway
+	if why == listen.Revoked {
+		r = errLoginGone
+	}
+	c.sentAway.CompareAndSwap(nil, r)
+	_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // wakes whoever waits for the client
+}
+
+// lastWord is what ends the connection now, or nil.
+func (c *conn) lastWord() *reply {
+	if r := c.sentAway.Load(); r != nil {
+		return r
+	}
+	if c.draining.Load() && !c.busy.Load() {
+		return errShutdown
+	}
+	return nil
+}
+
+// hearOut reads and drops what a client is still sending. To close at once
+// would reset the connection, and our last word would be lost.
+func (c *conn) hearOut() {
+	_ = c.Conn.SetReadDeadline(time.Now().Add(time.Second))
+	_, _ = io.CopyN(io.Discard, c.Conn, 1<<20)
+}
+
 // source is where conn.in reads from: the only place that waits for a client.
 type source struct{ c *conn }
 
@@ -216,6 +258,9 @@ func (s source) Read(b []byte) (int, error) {
 	}
 	if err := c.Conn.SetReadDeadline(c.budget.deadline()); err != nil {
 		return 0, err
+	}
+	if c.sentAway.Load() != nil { // perhaps the deadline above has replaced that of sendAway
+		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := c.Conn.Read(b)
 	c.budget.octets += int64(n)
@@ -250,7 +295,7 @@ func isTimeout(err error) bool {
 // tap tells whoever records conversations whose connection this is, so that
 // one is kept only of users who agreed.
 func (c *conn) tap(u store.User) {
-	if t, ok := beneath[interface{ TapUser(string, bool) }](c.Conn); ok {
+	if t, ok := listen.Beneath[interface{ TapUser(string, bool) }](c.Conn); ok {
 		t.TapUser(u.Address, u.Tap)
 	}
 }
@@ -258,7 +303,7 @@ func (c *conn) tap(u store.User) {
 // tapRecipient tells it who gets a mail, and by which name the client knows
 // them. The user is looked up only when somebody listens.
 func (s *session) tapRecipient(named string, id store.UserID) {
-	t, ok := beneath[interface {
+	t, ok := listen.Beneath[interface {
 		TapRecipient(named string, user func() (address string, optIn bool))
 	}](s.conn.Conn)
 	if !ok {
@@ -268,19 +313,4 @@ func (s *session) tapRecipient(named string, id store.UserID) {
 		u, err := s.Store.User(s.ctx, id)
 		return u.Address, err == nil && u.Tap
 	})
-}
-
-// beneath looks for a method below the wrappers of a connection.
-func beneath[T any](c net.Conn) (found T, ok bool) {
-	for c != nil {
-		if found, ok = c.(T); ok {
-			return found, true
-		}
-		inner, wraps := c.(interface{ NetConn() net.Conn })
-		if !wraps {
-			break
-		}
-		c = inner.NetConn()
-	}
-	return found, false
 }

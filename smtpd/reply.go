@@ -27,6 +27,7 @@ var (
 	readyForTLS = answer(220, 0, 0, "Ready to start TLS")
 
 	errShutdown  = answer(421, 3, 2, "The server is shutting down")
+	errSentAway  = answer(421, 3, 2, "An administrator has closed this connection")
 	errIdle      = answer(421, 4, 2, "No command came in time")
 	errGivenUp   = answer(451, 5, 1, "The message was given up")
 	errBrokenOff = answer(421, 4, 2, "The message broke off")

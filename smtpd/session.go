@@ -9,6 +9,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/store"
 )
 
@@ -58,6 +59,15 @@ func (s *session) Reset() {
 	s.tx = nil
 	s.conn.recipients = 0
 	s.conn.busy.Store(false)
+	s.conn.peer.SetState(s.state())
+}
+
+// state is how far the session is outside of a transaction.
+func (s *session) state() listen.State {
+	if s.login == nil {
+		return listen.Connected
+	}
+	return listen.Authenticated
 }
 
 // Logout ends the session.
@@ -99,6 +109,7 @@ func (s *session) mail(from string, o *smtp.MailOptions) error {
 		dsn:      store.DSN{Return: string(o.Return), EnvelopID: o.EnvelopeID},
 	}
 	s.conn.busy.Store(true)
+	s.conn.peer.SetState(listen.Transaction)
 	return nil
 }
 

@@ -40,9 +40,11 @@ func (c *conn) startTLS(wellFormed bool) error {
 		c.last, c.dead = true, true
 		return io.EOF
 	}
+	c.peer.SetTLS(safe.ConnectionState())
 	next := newConn(c.server, safe)
 	next.log = c.log
-	next.upgraded, next.mute = true, true // it has been greeted
+	next.sentAway.CompareAndSwap(nil, c.sentAway.Load()) // in case that has come while TLS began
+	next.upgraded, next.mute = true, true                // it has been greeted
 	if !c.server.enter(next) {
 		c.last = true
 		return io.EOF

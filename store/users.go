@@ -176,6 +176,9 @@ func (s *Store) UpdateUser(ctx context.Context, id UserID, c UserChange) (User, 
 			}
 		}
 		t.wake(id)
+		if ends > 0 {
+			t.wake(anybody)
+		}
 		return nil
 	})
 	return u, err
@@ -211,6 +214,7 @@ func (s *Store) DeleteUser(ctx context.Context, id UserID) error {
 			return ErrNoSuchUser
 		}
 		t.wake(id)
+		t.wake(anybody)
 		return nil
 	})
 }

@@ -31,6 +31,18 @@ func (s *Store) Watch(u UserID) *Watch {
 	return w
 }
 
+// anybody is whose watches hear of everybody's right to log in.
+const anybody UserID = 0
+
+// WatchAccess begins to watch who may be here: it is woken when a password
+// has changed or somebody has been suspended or deleted, and like every watch
+// also when another process has changed anything. [Store.Generation] says
+// whom it was about.
+func (s *Store) WatchAccess() *Watch { return s.Watch(anybody) }
+
+// Again makes C give another hint, for who could not act on the last one.
+func (w *Watch) Again() { w.hint() }
+
 type hub struct {
 	mu      sync.Mutex
 	watches map[UserID]map[*Watch]struct{}

@@ -35,17 +35,9 @@ type Operation struct {
 // Listener is a port that is open.
 type Listener struct {
 	Name, Address string
-	Secure        bool // TLS from the first octet
-	Open          int  // connections now
-}
-
-// LiveSession is a mail program that is connected.
-type LiveSession struct {
-	ID                  uint64
-	Proto, User, Remote string
-	Since               time.Time
-	Idle                time.Duration // since something was said
-	Octets              int64         // both ways
+	Secure        bool  // TLS from the first octet
+	Open          int   // connections now
+	Refused       int64 // callers turned away since the start
 }
 
 // Setting is one value of the configuration.
@@ -96,6 +88,7 @@ func (s *Server) adminRoutes(m *routes) {
 	m.adminWrite("POST /admin/user", s.actOnUser)
 	m.adminWrite("POST /admin/aliases", s.actOnAlias)
 	m.adminWrite("POST /admin/queue", s.actOnQueue)
+	m.admin("GET /admin/sessions", s.showSessions)
 	m.adminWrite("POST /admin/sessions", s.disconnect)
 	m.adminWrite("POST /admin/backup", s.backUp)
 	m.user("GET /settings/tokens", s.showTokens)
@@ -123,21 +116,18 @@ func adminOnly(serve func(*visit) error) func(*visit) error {
 // adminPage is all there is to know of the server on one page.
 type adminPage struct {
 	Listeners []Listener
-	Sessions  []LiveSession
-	Watched   bool // somebody tells us of sessions
-	CanEnd    bool // and can end them
-	Logins    int  // in browsers
-	Users     []adminUser
-	Aliases   []store.Alias
-	Domains   []store.Domain
-	Queue     []store.Queued // the first of them
-	Queued    int
-	Storage   storage
-	Settings  []Setting
-	Findings  []Finding
-	Checked   bool // the doctor has looked: the page was asked for it
-	Doctor    bool // there is one
-	Kinds     []store.POP3Kind
+	sessionsPart
+	Users    []adminUser
+	Aliases  []store.Alias
+	Domains  []store.Domain
+	Queue    []store.Queued // the first of them
+	Queued   int
+	Storage  storage
+	Settings []Setting
+	Findings []Finding
+	Checked  bool // the doctor has looked: the page was asked for it
+	Doctor   bool // there is one
+	Kinds    []store.POP3Kind
 }
 
 var pop3Kinds = []store.POP3Kind{store.POP3Delete, store.POP3Keep, store.POP3KeepDays, store.POP3Trash}
@@ -145,7 +135,7 @@ var pop3Kinds = []store.POP3Kind{store.POP3Delete, store.POP3Keep, store.POP3Kee
 // showAdmin answers with the page; ?check=1 asks the doctor, which takes a
 // moment.
 func (s *Server) showAdmin(v *visit) error {
-	p := adminPage{Watched: s.Operation.Sessions != nil, CanEnd: s.Operation.Disconnect != nil, Doctor: s.Operation.Doctor != nil, Kinds: pop3Kinds}
+	p := adminPage{Doctor: s.Operation.Doctor != nil, Kinds: pop3Kinds}
 	ctx := v.Context()
 	var err error
 	if p.Users, err = v.adminUsers(); err != nil {
@@ -165,14 +155,11 @@ func (s *Server) showAdmin(v *visit) error {
 	if p.Storage, err = s.storage(ctx, p.Users); err != nil {
 		return err
 	}
-	if p.Logins, err = s.Store.CountLogins(ctx); err != nil {
+	if p.sessionsPart, err = s.sessionsPart(ctx); err != nil {
 		return err
 	}
 	if o := s.Operation; o.Listeners != nil {
 		p.Listeners = o.Listeners()
-	}
-	if o := s.Operation; o.Sessions != nil {
-		p.Sessions = o.Sessions()
 	}
 	if o := s.Operation; o.Settings != nil {
 		p.Settings = o.Settings()
@@ -214,8 +201,8 @@ func (p page) State(q store.Queued) string {
 // Policy writes a POP3 policy for people.
 func (p page) Policy(kind store.POP3Kind) string { return p.T("pop3." + string(kind)) }
 
-// Round writes how long something has lasted.
-func (p page) Round(d time.Duration) string { return d.Round(time.Second).String() }
+// Lasting writes how long something has lasted, in seconds.
+func (p page) Lasting(seconds int64) string { return (time.Duration(seconds) * time.Second).String() }
 
 // back goes to the admin page with something to say, at the place of it.
 func (v *visit) backToAdmin(section, text, undo string) error {
@@ -322,21 +309,8 @@ func (s *Server) backUp(v *visit) error {
 
 var (
 	errBackingUp = &problem{http.StatusConflict, "error.backing-up"}
-	errSession   = &problem{http.StatusNotFound, "error.no-session"}
 	errTyped     = &problem{http.StatusUnprocessableEntity, "error.typed"}
 )
-
-// disconnect ends the session of a mail program.
-func (s *Server) disconnect(v *visit) error {
-	id, err := strconv.ParseUint(v.PostFormValue("id"), 10, 64)
-	if err != nil || s.Operation.Disconnect == nil {
-		return errSession
-	}
-	if err := s.Operation.Disconnect(id); err != nil {
-		return errSession
-	}
-	return v.backToAdmin("sessions", v.T("admin.disconnected"), "")
-}
 
 // actOnQueue tries, holds, releases or drops waiting mail.
 func (s *Server) actOnQueue(v *visit) error {

@@ -91,7 +91,7 @@ func (o *officeTest) user(id store.UserID) store.User {
 func TestAdminIsForAdministrators(t *testing.T) {
 	o := newOfficeTest(t, nil)
 	ada, bob := o.as(o.ada), o.as(o.bob)
-	paths := map[string][]string{"GET": {"/admin"}, "POST": {"/admin/users", "/admin/user", "/admin/aliases", "/admin/queue", "/admin/sessions", "/admin/backup"}}
+	paths := map[string][]string{"GET": {"/admin", "/admin/sessions"}, "POST": {"/admin/users", "/admin/user", "/admin/aliases", "/admin/queue", "/admin/sessions", "/admin/backup"}}
 	for method, some := range paths {
 		for _, path := range some {
 			form := "Content-Type"
@@ -127,9 +127,9 @@ func TestAdminPage(t *testing.T) {
 	ended := uint64(0)
 	var o *officeTest
 	o = newOfficeTest(t, func(c *Config) {
-		c.Operation.Listeners = func() []Listener { return []Listener{{"imap", "127.0.0.1:1143", false, 3}} }
+		c.Operation.Listeners = func() []Listener { return []Listener{{"imap", "127.0.0.1:1143", false, 3, 12}} }
 		c.Operation.Sessions = func() []LiveSession {
-			return []LiveSession{{ID: 42, Proto: "imap", User: "bob@example.test", Remote: "192.0.2.7:1", Since: o.now, Idle: 90 * time.Second, Octets: 1234}}
+			return []LiveSession{{ID: 42, Proto: "imap", User: "bob@example.test", Remote: "192.0.2.7:1", Device: "Mail 16", TLS: "TLS 1.3 X", State: "idle", Since: o.now, Idle: 90, Received: 1000, Sent: 234}}
 		}
 		c.Operation.Disconnect = func(id uint64) error { ended = id; return nil }
 		c.Operation.Settings = func() []Setting {
@@ -144,7 +144,7 @@ func TestAdminPage(t *testing.T) {
 	}
 	ada := o.as(o.ada)
 	status, page := ada.get("/admin?check=1")
-	for _, want := range []string{"127.0.0.1:1143", "3 connections", "192.0.2.7:1", "1m30s", "x@far.test", "YUBIN_IMAP_ADDR=:1143", "good 1, warnings 1, problems 0", "All 2 checks",
+	for _, want := range []string{"127.0.0.1:1143", "3 connections", "192.0.2.7:1", "1m30s", "12 refused", "Mail 16", "TLS 1.3 X", "IDLE", "x@far.test", "YUBIN_IMAP_ADDR=:1143", "good 1, warnings 1, problems 0", "All 2 checks",
 		"yubin cert export", "ada@example.test", "bob@example.test", "administrator", ">never<", "/assets/"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%d: the page lacks %q", status, want)
@@ -158,6 +158,9 @@ func TestAdminPage(t *testing.T) {
 	japanese := o.do("GET", "/admin", "", "Cookie", ada.cookie+"; lang=ja")
 	if b, _ := io.ReadAll(japanese.Body); !strings.Contains(string(b), "接続中のセッション") || !strings.Contains(string(b), `lang="ja"`) {
 		t.Errorf("in Japanese:\n%s", b)
+	}
+	if status, part := ada.get("/admin/sessions"); status != 200 || !strings.Contains(part, `data-session="42"`) || strings.Contains(part, "<html") {
+		t.Errorf("%d\n%s", status, part)
 	}
 	ada.mustPost("/admin/sessions", "id", "42")
 	if ended != 42 {

@@ -23,7 +23,7 @@ import (
 const (
 	scopeRead  = "read"  // the user's mail
 	scopeSend  = "send"  // send, and delete
-	scopeAdmin = "admin" // users and aliases, while the user is an administrator
+	scopeAdmin = "admin" // users, aliases and connections, while the user is an administrator
 )
 
 // Scopes are all of them.
@@ -61,6 +61,8 @@ func (s *Server) endpoints() []endpoint {
 		{"GET /api/v1/users/{address}", scopeAdmin, false, getUser},
 		{"PATCH /api/v1/users/{address}", scopeAdmin, false, changeUser},
 		{"DELETE /api/v1/users/{address}", scopeAdmin, false, deleteUser},
+		{"GET /api/v1/sessions", scopeAdmin, false, listSessions},
+		{"DELETE /api/v1/sessions/{id}", scopeAdmin, false, endSession},
 		{"GET /api/v1/aliases", scopeAdmin, false, listAliases},
 		{"POST /api/v1/aliases", scopeAdmin, false, createAlias},
 		{"DELETE /api/v1/aliases/{address}", scopeAdmin, false, removeAlias},

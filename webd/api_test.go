@@ -324,7 +324,13 @@ func (d described) checkExamples(where string, op map[string]any) {
 
 // Each operation is called once, and answers what the document says.
 func TestAPIAnswersAsDescribed(t *testing.T) {
-	o := newOfficeTest(t, nil)
+	ended := uint64(0)
+	o := newOfficeTest(t, func(c *Config) {
+		c.Operation.Sessions = func() []LiveSession {
+			return []LiveSession{{ID: 7, Proto: "imaps", User: "bob@example.test", Device: "d", Remote: "192.0.2.7:1", TLS: "TLS 1.3 X", State: "selected", Wire: 3}}
+		}
+		c.Operation.Disconnect = func(id uint64) error { ended = id; return nil }
+	})
 	d := readDescription(t)
 	ada := basic("ada")
 	called := map[string]bool{}
@@ -423,6 +429,12 @@ func TestAPIAnswersAsDescribed(t *testing.T) {
 	get("POST /api/v1/aliases", "/api/v1/aliases", `{"address":"info@example.test","target":"bob@example.test"}`, 201)
 	get("GET /api/v1/aliases", "/api/v1/aliases", "", 200)
 	get("DELETE /api/v1/aliases/{address}", "/api/v1/aliases/info@example.test?target=bob@example.test", "", 204)
+
+	get("GET /api/v1/sessions", "/api/v1/sessions", "", 200)
+	get("DELETE /api/v1/sessions/{id}", "/api/v1/sessions/7", "", 204)
+	if ended != 7 {
+		t.Errorf("session %d was ended", ended)
+	}
 
 	if n := get("POST /api/v1/reset", "/api/v1/reset", "", 200)["messages"]; n != 8.0 { // 5 samples, 2 copies, 1 in Sent
 		t.Errorf("%v messages", n)

@@ -119,6 +119,25 @@ func (t *Tap) Sessions() []Session {
 	return sessions
 }
 
+// Open returns the sessions that are kept and have not ended, without their
+// lines.
+func (t *Tap) Open() (open []Session) {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	records := slices.Clone(t.sessions)
+	t.mu.Unlock()
+	for _, r := range records {
+		r.mu.Lock()
+		if !r.dropped && !r.ended.Load() {
+			open = append(open, r.head())
+		}
+		r.mu.Unlock()
+	}
+	return open
+}
+
 // Session returns one session that is kept.
 func (t *Tap) Session(id uint64) (Session, bool) {
 	if t == nil {

@@ -334,6 +334,16 @@ var catalogue = map[string]string{
 	"the domain has keys already; `yubin dkim rotate` changes them":                                                                                          "このドメインにはもう鍵があります。`yubin dkim rotate` で替えられます",
 	"the domain has no keys; `yubin dkim generate` makes them":                                                                                               "このドメインには鍵がありません。`yubin dkim generate` で作れます",
 
+	// connections
+	"there is no such session; `yubin sessions list` shows who is connected": "そのセッションはありません。接続中のものは `yubin sessions list` で確認できます",
+	"See who is connected, and end connections":                              "接続中のセッションを表示・切断する",
+	"List the connections of the running server":                             "動いているサーバーへの接続を一覧表示する",
+	"End connections, in the words of their protocol":                        "接続を、プロトコルに沿った応答を返して切断する",
+	"Nobody is connected.":                                                   "接続中のセッションはありません。",
+	"Ended %s":                                                               "%s を切断しました",
+	"%q is not the number of a session":                                      "%q はセッション番号ではありません",
+	"ID\tPROTOCOL\tUSER\tDEVICE\tFROM\tSTATE\tIDLE\tRECEIVED\tSENT":          "ID\tプロトコル\tユーザー\t端末\t接続元\t状態\t無通信\t受信\t送信",
+
 	// outgoing mail
 	"Mail that waits for other servers":                        "ほかのサーバーへの送信を待つメール",
 	"List the mail that waits for other servers":               "送信待ちのメールの一覧を表示する",

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/store"
 )
 
@@ -56,13 +57,25 @@ func (m *metrics) watchStore(s *store.Store) {
 	)
 }
 
-// watchPort reports the open connections of one listener.
-func (m *metrics) watchPort(name string, open func() int) {
+// watchPort reports the open connections of one listener, and those that it
+// has refused.
+func (m *metrics) watchPort(name string, l *listen.Limited) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name:        "yubin_connections_open",
 		Help:        "Connections open now.",
 		ConstLabels: prometheus.Labels{"listener": name},
-	}, func() float64 { return float64(open()) }))
+	}, func() float64 { return float64(l.Open()) }))
+	for limit, count := range map[string]func(listen.Refused) int64{
+		"rate":        func(r listen.Refused) int64 { return r.Rate },
+		"per_address": func(r listen.Refused) int64 { return r.PerAddress },
+		"total":       func(r listen.Refused) int64 { return r.Total },
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "yubin_connections_refused_total",
+			Help:        "Connections refused, by the limit that they met (limits.connections and so on).",
+			ConstLabels: prometheus.Labels{"listener": name, "limit": limit},
+		}, func() float64 { return float64(count(l.Refused())) }))
+	}
 }
 
 // handler counts events on their way to next.

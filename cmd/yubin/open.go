@@ -98,6 +98,8 @@ func (p *program) reason(err error) string {
 		return p.say("the mail store was written by a newer yubin; use that version or a backup from before")
 	case errors.Is(err, store.ErrFull), errors.Is(err, syscall.ENOSPC):
 		return p.say("the disk is full")
+	case errors.Is(err, errNoSession):
+		return p.say("there is no such session; `yubin sessions list` shows who is connected")
 	case errors.Is(err, errAlreadyServing):
 		return "" // says all there is to say
 	case errors.As(err, &network) && errors.Is(err, syscall.EADDRINUSE):

@@ -74,7 +74,7 @@ func (p *program) root() *cobra.Command {
 	}
 	add("run", p.serveCommand(), p.demoCommand(), p.backupCommand(), p.configCommand(), p.certCommand(), p.dkimCommand(), p.policyCommand())
 	add("people", p.userCommand(), p.aliasCommand(), p.domainCommand(), p.tokenCommand())
-	add("look", p.sendCommand(), p.waitCommand(), p.queueCommand(), p.tailCommand(), p.doctorCommand(), p.healthcheckCommand())
+	add("look", p.sendCommand(), p.waitCommand(), p.queueCommand(), p.tailCommand(), p.sessionsCommand(), p.doctorCommand(), p.healthcheckCommand())
 	root.AddCommand(p.versionCommand(), p.dnsCommand())
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help-command"})
 	root.InitDefaultHelpFlag()

@@ -228,12 +228,31 @@ func (n *node) start(ctx context.Context) (err error) {
 		return err
 	}
 	for _, p := range n.ports {
+		n.limit(p)
+	}
+	for _, p := range n.ports { // the pages show all of them, so all of them come first
 		n.open(p)
 	}
+	n.run("doorman", newDoorman(n), nil)
 	if err := n.send(); err != nil {
 		return err
 	}
 	return n.announce()
+}
+
+// limit begins to count a port's connections.
+func (n *node) limit(p *port) {
+	refuse := p.refuse
+	if p.secure {
+		refuse = nil // before the handshake there is nothing to say
+	}
+	p.limited = listen.Limit(p.listener, listen.Limits{
+		PerAddress: n.cfg.ConnectionsPerAddress,
+		Total:      n.cfg.Connections,
+		Rate:       n.cfg.ConnectionRate,
+		Log:        n.log.With("listener", p.name),
+	}, refuse)
+	n.metrics.watchPort(p.name, p.limited)
 }
 
 // open puts a port's layers together: this is the way of every connection.
@@ -243,28 +262,17 @@ func (n *node) open(p *port) {
 		plaintextOK: n.plaintextOK(p),
 		log:         n.log.With("listener", p.name),
 	}
-	refuse, security := p.refuse, "clear"
+	var l net.Listener = p.limited
+	security := "clear"
 	if p.secure {
-		refuse, security = nil, "tls" // before the handshake there is nothing to say
+		l, security = listen.TLS(l, n.certs.TLS()), "tls"
 	} else {
 		facts.tls = n.certs.TLS()
-	}
-
-	p.limited = listen.Limit(p.listener, listen.Limits{
-		PerAddress: n.cfg.ConnectionsPerAddress,
-		Total:      n.cfg.Connections,
-		Rate:       n.cfg.ConnectionRate,
-	}, refuse)
-	var l net.Listener = p.limited
-	if p.secure {
-		l = listen.TLS(l, n.certs.TLS())
 	}
 	if !p.browser {
 		l = listen.HTTPGuard(l)
 		l = n.tap.Listen(l, p.name, security)
 	}
-
-	n.metrics.watchPort(p.name, p.limited.Open)
 	n.run(p.name, p.server(facts), l)
 }
 

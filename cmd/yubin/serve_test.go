@@ -240,7 +240,9 @@ func TestPlaintextLoginIsDecidedPerListener(t *testing.T) {
 		}
 		n.cfg.AllowPlaintext = allow
 		// A name of its own for each: the metrics have one gauge a listener.
-		n.open(&port{name: fmt.Sprint("imap-", l.Addr()), server: n.imap, listener: wide{l}})
+		p := &port{name: fmt.Sprint("imap-", l.Addr()), server: n.imap, listener: wide{l}}
+		n.limit(p)
+		n.open(p)
 		return l.Addr().String()
 	}
 	offers := func(address string) string {

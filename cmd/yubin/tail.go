@@ -20,6 +20,8 @@ import (
 func (n *node) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /tail", n.tail)
+	mux.HandleFunc("GET /sessions", n.listSessions)
+	mux.HandleFunc("DELETE /sessions/{id}", n.endSession)
 	return mux
 }
 
@@ -98,17 +100,21 @@ func (p *program) tailCommand() *cobra.Command {
 	return c
 }
 
-func (p *program) follow(ctx context.Context, r runFile, query url.Values, asJSON bool, count int) error {
-	client := &http.Client{Transport: &http.Transport{
+// controlClient asks the server over its control socket.
+func (r runFile) controlClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", r.Control)
 		},
 	}}
+}
+
+func (p *program) follow(ctx context.Context, r runFile, query url.Values, asJSON bool, count int) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://control/tail?"+query.Encode(), nil)
 	if err != nil {
 		return err
 	}
-	answer, err := client.Do(request)
+	answer, err := r.controlClient().Do(request)
 	if err != nil {
 		return err
 	}

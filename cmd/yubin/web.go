@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/yubin-mail/yubin/webd"
 )
@@ -50,6 +49,7 @@ func (n *node) web(f portFacts) service {
 			Clients:     n.mailServers(),
 			Listeners:   n.listeners,
 			Sessions:    n.sessions,
+			Disconnect:  n.disconnect,
 			Settings:    n.settings,
 			Doctor:      n.examine,
 		},
@@ -79,28 +79,6 @@ func (n *node) mailServers() (all []webd.MailServer) {
 			security = "tls"
 		}
 		all = append(all, webd.MailServer{Proto: proto, Host: host, Port: number16, Security: security})
-	}
-	return all
-}
-
-func (n *node) listeners() (all []webd.Listener) {
-	for _, p := range n.ports {
-		all = append(all, webd.Listener{Name: p.name, Address: p.listener.Addr().String(), Secure: p.secure, Open: p.limited.Open()})
-	}
-	return all
-}
-
-// sessions are the open conversations that the tap knows.
-func (n *node) sessions() (all []webd.LiveSession) {
-	for _, s := range n.tap.Sessions() {
-		if !s.End.IsZero() {
-			continue
-		}
-		live := webd.LiveSession{ID: s.ID, Proto: s.Proto, User: s.User, Remote: s.Remote, Since: s.Start, Octets: s.ClientOctets + s.ServerOctets}
-		if k := len(s.Lines); k > 0 {
-			live.Idle = time.Since(s.Lines[k-1].Time)
-		}
-		all = append(all, live)
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -15,7 +16,14 @@ type Limits struct {
 	Total      int              // connections open at once from everywhere; 0 is no limit
 	Rate       int              // new connections from one address within a minute; 0 is no limit
 	Now        func() time.Time // nil is time.Now
+	Log        *slog.Logger     // hears of refusals, once a minute at most; nil discards
 }
+
+// Refused counts the callers who were turned away, by the limit that they met.
+type Refused struct{ Rate, PerAddress, Total int64 }
+
+// All is all of them.
+func (r Refused) All() int64 { return r.Rate + r.PerAddress + r.Total }
 
 const (
 	// refusalTime is how long telling a caller to go away may take.
@@ -35,12 +43,15 @@ func Limit(l net.Listener, limits Limits, refuse func(net.Conn)) *Limited {
 	if limits.Now == nil {
 		limits.Now = time.Now
 	}
+	if limits.Log == nil {
+		limits.Log = slog.New(slog.DiscardHandler)
+	}
 	return &Limited{
 		Listener: l,
 		limits:   limits,
 		refuse:   refuse,
 		slots:    make(chan struct{}, refusals),
-		open:     make(map[*limitedConn]struct{}),
+		open:     make(map[*Conn]struct{}),
 		callers:  make(map[netip.Prefix]*caller),
 	}
 }
@@ -55,9 +66,11 @@ type Limited struct {
 	refusing sync.WaitGroup
 
 	mu      sync.Mutex
-	open    map[*limitedConn]struct{}
+	open    map[*Conn]struct{}
 	callers map[netip.Prefix]*caller
 	swept   time.Time
+	refused Refused
+	news    refusalNews
 	empty   chan struct{} // made by Drain, closed when the last connection is
 }
 
@@ -90,6 +103,7 @@ func (l *Limited) admit(c net.Conn) net.Conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sweep(now)
+	l.report(now)
 	var from *caller
 	if known {
 		from = l.callers[address]
@@ -102,21 +116,56 @@ func (l *Limited) admit(c net.Conn) net.Conn {
 		}
 		from.count++
 		if l.limits.Rate > 0 && from.count > l.limits.Rate {
-			return nil
+			return l.decline(&l.refused.Rate, "connections in a minute", c, now)
 		}
 		if l.limits.PerAddress > 0 && from.open >= l.limits.PerAddress {
-			return nil
+			return l.decline(&l.refused.PerAddress, "connections from one address", c, now)
 		}
 	}
 	if l.limits.Total > 0 && len(l.open) >= l.limits.Total {
-		return nil
+		return l.decline(&l.refused.Total, "connections", c, now)
 	}
 	if from != nil {
 		from.open++
 	}
-	admitted := &limitedConn{Conn: c, owner: l, from: from}
+	admitted := &Conn{Conn: c, owner: l, from: from, id: ids.Add(1), since: time.Now()}
 	l.open[admitted] = struct{}{}
 	return admitted
+}
+
+// refusalNews is what the log has not been told of refusals yet.
+type refusalNews struct {
+	told  time.Time
+	count int
+	limit string // of the last
+	from  net.Addr
+}
+
+// decline counts a refusal, and tells the log unless it has just been told.
+// mu is held.
+func (l *Limited) decline(counter *int64, limit string, c net.Conn, now time.Time) net.Conn {
+	*counter++
+	l.news.count++
+	l.news.limit, l.news.from = limit, c.RemoteAddr()
+	l.report(now)
+	return nil
+}
+
+// report tells the log of the refusals since it was told last, once a minute
+// at most: a flood of callers must not become one of lines. mu is held.
+func (l *Limited) report(now time.Time) {
+	if l.news.count == 0 || now.Sub(l.news.told) < rateWindow {
+		return
+	}
+	l.limits.Log.Warn("connections refused", "count", l.news.count, "limit", l.news.limit, "last", l.news.from)
+	l.news = refusalNews{told: now}
+}
+
+// Refused returns how many callers were turned away.
+func (l *Limited) Refused() Refused {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refused
 }
 
 // sweep forgets, once a minute, the addresses that nothing is known of.
@@ -157,6 +206,10 @@ func (l *Limited) turnAway(c net.Conn) {
 func (l *Limited) Close() error {
 	err := l.Listener.Close()
 	l.refusing.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.news.told = time.Time{} // what is left to tell is told now
+	l.report(l.limits.Now())
 	return err
 }
 
@@ -188,7 +241,7 @@ func (l *Limited) Drain(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
-	remaining := make([]*limitedConn, 0, len(l.open))
+	remaining := make([]*Conn, 0, len(l.open))
 	for c := range l.open {
 		remaining = append(remaining, c)
 	}
@@ -199,34 +252,19 @@ func (l *Limited) Drain(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// limitedConn gives its place back when it is closed.
-type limitedConn struct {
-	net.Conn
-	owner *Limited
-	from  *caller // nil when the address is not one
-	once  sync.Once
+// closed takes a connection out of the books.
+func (l *Limited) closed(c *Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.open, c)
+	if c.from != nil {
+		c.from.open--
+	}
+	if len(l.open) == 0 && l.empty != nil {
+		close(l.empty)
+		l.empty = nil
+	}
 }
-
-func (c *limitedConn) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(func() {
-		l := c.owner
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.open, c)
-		if c.from != nil {
-			c.from.open--
-		}
-		if len(l.open) == 0 && l.empty != nil {
-			close(l.empty)
-			l.empty = nil
-		}
-	})
-	return err
-}
-
-// NetConn returns the connection beneath.
-func (c *limitedConn) NetConn() net.Conn { return c.Conn }
 
 // addressOf returns what the limits count c under.
 func addressOf(c net.Conn) (netip.Prefix, bool) {

@@ -15,7 +15,11 @@
 // is safe. Behind wrappers there is none, so whoever wants the facts asks
 // [ConnectionState], which looks through every wrapper.
 //
-// Read limit.go first, then tls.go.
+// Limit also keeps the books of what is open: each connection is a [Conn],
+// on which a server notes who has logged in and how it says goodbye, and which
+// those who run the system can see and end.
+//
+// Read limit.go first, then conn.go and tls.go.
 package listen
 
 import (
@@ -29,15 +33,8 @@ import (
 // On a connection of [TLS] whose client has not spoken yet, it waits for the
 // handshake, which is bounded.
 func ConnectionState(c net.Conn) (tls.ConnectionState, bool) {
-	for c != nil {
-		if s, ok := c.(interface{ ConnectionState() tls.ConnectionState }); ok {
-			return s.ConnectionState(), true
-		}
-		inner, ok := c.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		c = inner.NetConn()
+	if s, ok := Beneath[interface{ ConnectionState() tls.ConnectionState }](c); ok {
+		return s.ConnectionState(), true
 	}
 	return tls.ConnectionState{}, false
 }

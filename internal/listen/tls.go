@@ -68,7 +68,9 @@ func (c *tlsConn) Handshake() error {
 	if err := c.Conn.HandshakeContext(ctx); err != nil {
 		return err
 	}
-	c.ready.Store(true)
+	if c.ready.CompareAndSwap(false, true) {
+		Of(c.NetConn()).SetTLS(c.Conn.ConnectionState())
+	}
 	return nil
 }
 
