@@ -23,6 +23,9 @@ type report struct {
 	kind Event
 	to   []*recipient // of one mail
 	at   time.Time
+	// unvouched: it is about mail of a stranger that was handed on, whose
+	// address nobody vouches for. The postmaster is told in the sender's place.
+	unvouched bool
 }
 
 // maxReturned is the largest message that a notice brings back whole, and
@@ -35,7 +38,7 @@ const (
 // notice writes the notice of p. ok is false when nobody gets one; the log
 // says why.
 func (r *Relay) notice(ctx context.Context, p report) (d store.Delivery, ok bool) {
-	sender := p.to[0].Sender
+	sender := p.addressee()
 	to, ours, err := r.sender(ctx, sender)
 	switch {
 	case err != nil:
@@ -56,6 +59,26 @@ func (r *Relay) notice(ctx context.Context, p report) (d store.Delivery, ok bool
 	// RFC 8689 §5: of what was not to travel in clear only the header comes
 	// back, and TLS is wished for the notice too; levelOf does not insist.
 	return store.Delivery{Recipients: to, Body: store.Bytes(r.compose(p, o, utf8)), UTF8: utf8, RequireTLS: p.to[0].RequireTLS}, true
+}
+
+// addressee is whom a notice is for. The domain of a rewritten sender is that
+// of the alias.
+func (p report) addressee() string {
+	sender := p.to[0].Sender
+	if p.unvouched {
+		return "postmaster@" + sender[strings.LastIndexByte(sender, '@')+1:]
+	}
+	return sender
+}
+
+// handedOn reports whether a recipient's mail is a stranger's, whose sender
+// was rewritten.
+func (r *Relay) handedOn(t *recipient) bool {
+	if r.Original == nil || t.Sender == "" {
+		return false
+	}
+	_, ok := r.Original(t.Sender)
+	return ok
 }
 
 // sender finds who is to be told.
@@ -107,7 +130,7 @@ func (r *Relay) original(ctx context.Context, p report) (o original, err error) 
 	if q.DSN.Return == "FULL" {
 		limit = maxReturned
 	}
-	if p.kind == Failed && q.DSN.Return != "HDRS" && !q.RequireTLS && size <= limit {
+	if p.kind == Failed && !p.unvouched && q.DSN.Return != "HDRS" && !q.RequireTLS && size <= limit {
 		o.whole = text
 	}
 	return o, nil
@@ -144,7 +167,7 @@ func (r *Relay) compose(p report, o original, utf8 bool) []byte {
 	}
 	field("Return-Path", "<>") // the sender's server, when it is not us, gets it without
 	field("From", "Mail Delivery System <MAILER-DAEMON@"+r.Hostname+">")
-	field("To", "<"+p.to[0].Sender+">")
+	field("To", "<"+p.addressee()+">")
 	field("Subject", headerText(p.subject(subject, o.japanese)))
 	field("Date", message.NewDate(now))
 	field("Message-ID", "<"+message.NewMessageID(r.Hostname)+">")
@@ -281,12 +304,15 @@ func (r *Relay) words(p report, subject string, o original) string {
 
 func (r *Relay) say(b *strings.Builder, p report, subject string, o original, l language) {
 	fmt.Fprintf(b, l.greeting+"\n\n", r.Hostname)
-	switch p.kind {
-	case Failed:
+	switch {
+	case p.unvouched:
+		from, _ := r.Original(p.to[0].Sender)
+		fmt.Fprintf(b, l.unvouched, readable(from))
+	case p.kind == Failed:
 		b.WriteString(l.failed)
-	case Deferred:
+	case p.kind == Deferred:
 		fmt.Fprintf(b, l.delayed, l.duration(p.at.Sub(p.to[0].Created)), l.duration(r.MaxAge))
-	case Delivered:
+	case p.kind == Delivered:
 		b.WriteString(l.relayed)
 	}
 	b.WriteString("\n\n")
@@ -314,6 +340,7 @@ func (r *Relay) say(b *strings.Builder, p report, subject string, o original, l 
 	switch {
 	case o.whole != nil:
 		b.WriteString(l.whole + "\n")
+	case p.unvouched: // it is not the reader's message
 	case len(o.header) > 0:
 		b.WriteString(l.header + "\n")
 	}

@@ -210,6 +210,30 @@ func TestTheSenderIsGone(t *testing.T) {
 	}
 }
 
+// Mail that an alias led elsewhere fails: its sender may be forged and is not
+// told, but the postmaster of the alias is.
+func TestThePostmasterHearsOfForwardsThatFail(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.Original = func(address string) (string, bool) { return "gus@gamma.test", address == "srs0=x@alpha.test" }
+	})
+	w.beta(refuser)
+	w.run()
+	w.accept(store.Delivery{Sender: "srs0=x@alpha.test", Recipients: to("bob@beta.test", store.DSN{Notify: "NEVER"})})
+	if o := w.one(); o.Event != Failed {
+		t.Errorf("%+v", o)
+	}
+	n := w.notices() // ada is the postmaster
+	if len(n) != 1 || len(w.queued()) != 0 {
+		t.Fatalf("notices %q, queue %+v", n, w.queued())
+	}
+	for want, there := range map[string]bool{"To: <postmaster@alpha.test>": true, "Its sender, <gus@gamma.test>, has not been told": true,
+		"Final-Recipient: rfc822; bob@beta.test": true, "text/rfc822-headers": true, "Your message": false, "message/rfc822\r\n": false} {
+		if strings.Contains(n[0], want) != there {
+			t.Errorf("%q: want %v in\n%s", want, there, n[0])
+		}
+	}
+}
+
 // A sender elsewhere is told by mail that is queued itself.
 func TestSendersElsewhereAreTold(t *testing.T) {
 	w := newWorld(t, nil)

@@ -45,6 +45,7 @@ func (r *Relay) settle(ctx context.Context, to []*recipient) {
 	var all []Outcome
 	jitter := 0.9 + rand.Float64()/5 // one for all, so that they stay together
 	failed, delayed, passed := report{kind: Failed}, report{kind: Deferred}, report{kind: Delivered}
+	unvouched := report{kind: Failed, unvouched: true}
 	for _, t := range to {
 		o := t.outcome(r, now, jitter, ctx.Err() != nil)
 		s := store.Settlement{ID: t.ID, Done: o.Event != Deferred, Next: o.Again, Reply: o.Reply}
@@ -53,6 +54,8 @@ func (r *Relay) settle(ctx context.Context, to []*recipient) {
 			passed.to = append(passed.to, t)
 		case o.Event == Failed && t.wants("FAILURE"):
 			failed.to = append(failed.to, t)
+		case o.Event == Failed && r.handedOn(t):
+			unvouched.to = append(unvouched.to, t)
 		case o.Event == Deferred && ctx.Err() == nil && !t.Warned && now.Sub(t.Created) >= r.WarnAfter && t.wants("DELAY"):
 			s.Warn = true
 			delayed.to = append(delayed.to, t)
@@ -62,7 +65,7 @@ func (r *Relay) settle(ctx context.Context, to []*recipient) {
 	}
 	ctx = context.WithoutCancel(ctx) // what has happened must be recorded
 	var notices []store.Delivery
-	for _, p := range []report{failed, delayed, passed} {
+	for _, p := range []report{failed, delayed, passed, unvouched} {
 		if len(p.to) == 0 {
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 // language is what notices say.
 type language struct {
 	greeting, failed, delayed, relayed string
+	unvouched                          string
 	subject, said, expired             string
 	whole, header                      string
 	titles                             map[Event]string
@@ -25,6 +26,9 @@ var english = language{
 		"for up to %s.",
 	relayed: "Your message has been handed over for the recipients below. Their\n" +
 		"mail server sends no confirmations, so this is the last you hear of it.",
+	unvouched: "A message that an alias here leads elsewhere could not be delivered to the\n" +
+		"recipients below. Its sender, <%s>, has not been told:\n" +
+		"nobody vouches for that address, and it may be forged.",
 	subject: "Subject:",
 	said:    "The server %s said: %s",
 	expired: "It was tried for %s.",
@@ -69,6 +73,9 @@ var japanese = language{
 		"送り直す必要はありません。最長 %s、自動的に再送します。",
 	relayed: "お送りになったメールは、下記の宛先のサーバーに渡されました。\n" +
 		"相手のサーバーは配信確認に対応していないため、この後の通知はありません。",
+	unvouched: "別名の転送先に指定されている下記の宛先に、メールを配信できませんでした。\n" +
+		"差出人 <%s> には知らせていません。\n" +
+		"本人のアドレスと確かめられず、偽りのおそれがあるためです。",
 	subject: "件名:",
 	said:    "サーバー %s の応答: %s",
 	expired: "%sのあいだ再送を試みました。",

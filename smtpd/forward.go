@@ -65,9 +65,10 @@ func (s *session) reversed(to string) ([]store.Recipient, bool) {
 }
 
 // vouch decides who hears when mail that we have handed on fails. Notices to
-// senders who may be forged would be backscatter, so SPF has to vouch for them.
+// senders who may be forged would be backscatter, so SPF or DKIM has to vouch
+// for the address; else the relay tells the postmaster.
 func (s *session) vouch(r *mailauth.Results) {
-	if r == nil || s.tx.Sender == "" || r.MailFrom.Value != mailauth.Pass {
+	if !r.VouchForSender() {
 		return
 	}
 	for i := range s.tx.Recipients {

@@ -104,6 +104,27 @@ func TestForwardedMailIsSealedAndVouchedFor(t *testing.T) {
 	}
 }
 
+// Junk does not leave by way of an alias: it is refused, so that nobody loses
+// mail without being told.
+func TestJunkIsNotForwarded(t *testing.T) {
+	h := forwarding(t)
+	h.gate(mailauth.Policy{DMARC: mailauth.FollowJunk}, `author.test. TXT "v=spf1 -all"`, `_dmarc.author.test. TXT "v=DMARC1; p=quarantine"`)
+	c := h.client()
+	c.do("MAIL FROM:<hanako@author.test>", "250")
+	c.do("RCPT TO:<away@example.test>", "250")
+	c.do("DATA", "354")
+	if got := c.do("From: hanako@author.test\r\n\r\nBuy!\r\n.", "550 5.7.26"); !strings.Contains(got, "an alias would lead it elsewhere") {
+		t.Errorf("%s", got)
+	}
+	if q, err := h.store.Queue(t.Context()); err != nil || len(q) != 0 || len(h.mailbox("Junk")) != 0 {
+		t.Errorf("%d in the queue, %v", len(q), err)
+	}
+	c.deliver("From: hanako@author.test\n\nBuy!", "250") // at home it is only put aside
+	if n := len(h.mailbox("Junk")); n != 1 {
+		t.Errorf("%d in Junk", n)
+	}
+}
+
 func TestNoticesFindTheirWayBack(t *testing.T) {
 	h := forwarding(t)
 	srs := mailauth.SRS{Domain: "example.test", Secrets: h.config.Rewrite, Now: h.config.Now}

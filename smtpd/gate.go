@@ -54,6 +54,11 @@ func (s *session) authenticate(spool *store.Spool) (r *mailauth.Results, body st
 				return nil, nil, err
 			}
 			s.tx.Junk, us = verdict.Action == mailauth.Junk, r.AuthservID
+			if s.tx.Junk && s.tx.forwards != "" {
+				// It must not leave from here, and somebody has to be told that it
+				// does not: the one who can still be told without a notice.
+				return nil, nil, answer(verdict.Code, verdict.Enhanced[1], verdict.Enhanced[2], verdict.Text+"; an alias would lead it elsewhere")
+			}
 		}
 	}
 	header, from, err := mailauth.Strip(spool, spool.Size(), us)

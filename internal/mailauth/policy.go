@@ -160,6 +160,17 @@ func (r Results) considerIPRev(a Action, consider func(Action, int, int, string)
 	}
 }
 
+// VouchForSender reports whether the domain of the envelope's sender stands
+// behind the message: it lets the client send its mail, or has signed it. Then a
+// notice to the sender troubles nobody else.
+func (r Results) VouchForSender() bool {
+	if r.nullSender || r.MailFrom.Domain == "" {
+		return false
+	}
+	return r.MailFrom.Value == Pass ||
+		slices.ContainsFunc(r.DKIM, func(d DKIM) bool { return d.Value == Pass && aligned(d.Domain, r.MailFrom.Domain, false) })
+}
+
 // vouchedFor reports whether the last of a valid chain is trusted, and says
 // that DMARC had passed.
 func (r Results) vouchedFor(sealers []string) bool {

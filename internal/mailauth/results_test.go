@@ -95,6 +95,26 @@ func TestForgedResultsAreRemoved(t *testing.T) {
 	}
 }
 
+func TestVouchingForSenders(t *testing.T) {
+	from := func(v Value, domain string) SPF { return SPF{Value: v, Domain: domain} }
+	for _, c := range []struct {
+		name string
+		r    Results
+		want bool
+	}{
+		{"SPF", Results{MailFrom: from(Pass, "author.test")}, true},
+		{"nothing", Results{MailFrom: from(None, "author.test")}, false},
+		{"DKIM", Results{MailFrom: from(Fail, "author.test"), DKIM: []DKIM{{Value: Fail, Domain: "author.test"}, {Value: Pass, Domain: "mail.author.test"}}}, true},
+		{"DKIM of somebody else", Results{MailFrom: from(SoftFail, "victim.test"), DKIM: []DKIM{{Value: Pass, Domain: "author.test"}}}, false},
+		{"DKIM that fails", Results{MailFrom: from(Fail, "author.test"), DKIM: []DKIM{{Value: Fail, Domain: "author.test"}}}, false},
+		{"nobody", Results{MailFrom: from(Pass, "out.author.test"), nullSender: true}, false},
+	} {
+		if got := c.r.VouchForSender(); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	base := func(change func(*Results)) Results {
 		r := Results{Remote: netip.MustParseAddr("192.0.2.7"), IPRev: IPRev{Value: Pass}, HELO: SPF{Value: Pass},
