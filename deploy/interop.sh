@@ -18,8 +18,8 @@ export YUBIN=${YUBIN:-$PWD/bin/yubin}
 for program in mbsync fetchmail mpop curl swaks python3; do
   command -v "$program" >/dev/null || die "$program is missing; install isync fetchmail mpop curl swaks libnet-ssleay-perl python3"
 done
-for program in opendkim-testmsg dkimverify; do
-  command -v "$program" >/dev/null || die "$program is missing; install opendkim-tools python3-dkim python3-nacl python3-dnspython"
+for program in opendkim opendkim-testmsg dkimverify; do
+  command -v "$program" >/dev/null || die "$program is missing; install opendkim opendkim-tools python3-dkim python3-nacl python3-dnspython python3-authres"
 done
 
 WORK=$(mktemp -d)
@@ -67,7 +67,7 @@ CA=$(find "$WORK/data" -name ca.pem | head -n 1)
 export CA
 
 if [ $# = 0 ]; then
-  set -- curl swaks mbsync fetchmail mpop python dkim
+  set -- curl swaks mbsync fetchmail mpop python dkim opendkim
   # Postfix starts as root only.
   [ "$(id -u)" != 0 ] || ! command -v postfix >/dev/null || set -- "$@" postfix
 fi

@@ -9,10 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/emersion/go-sasl"
 )
 
 // level is how much a mail itself asks of the connection.
@@ -252,30 +249,4 @@ func (c *conn) verify(state tls.ConnectionState, p protection, roots *x509.CertP
 	}
 	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: above})
 	return err
-}
-
-// login authenticates us (RFC 4954). Where it fails the mail waits: the
-// password is the administrator's mistake, not the sender's.
-func (c *conn) login() *verdict {
-	if c.host.user == "" {
-		return nil
-	}
-	var mechanism sasl.Client
-	for _, m := range strings.Fields(strings.ToUpper(c.extensions["AUTH"])) {
-		switch {
-		case m == sasl.Plain:
-			mechanism = sasl.NewPlainClient("", c.host.user, c.host.password)
-		case m == sasl.Login && mechanism == nil:
-			mechanism = sasl.NewLoginClient(c.host.user, c.host.password)
-		}
-	}
-	if mechanism == nil {
-		return later("7.0", "%s offers no way to log in that we know", c.host.name)
-	}
-	v := c.authenticate(mechanism)
-	if v != nil && v.final {
-		v.final = false
-		c.log.Error("login refused", "user", c.host.user, "reply", v.reply())
-	}
-	return v
 }

@@ -1,54 +1,17 @@
 # dkimpy verifies what we have signed, and signs and seals what we verify.
 . "$(dirname "$0")/lib.sh"
+. "$here/signing.sh"
 # The packages are those of Debian, and so must be the interpreter.
 peer() { /usr/bin/python3 "$here/dkimpeer.py" "$@"; }
 
-"$YUBIN" user add ada@signed.test --password-stdin <<<ada-secret >/dev/null
-"$YUBIN" dkim generate signed.test | grep -v '^These' >"$box/zone"
-keys=$(dirname "$(find "$WORK" -path '*dkim/signed.test/r*.pem')")
-rsa=$(echo "$keys"/r*.pem) ed25519=$(echo "$keys"/e*.pem)
-
-/usr/bin/python3 "$here/dkimpeer.py" dns "$box/zone" "$box/port" &
-dns=$!
-disown
-trap 'kill $dns' EXIT
-for try in $(seq 100); do
-  [ ! -e "$box/port" ] || break
-  sleep 0.1
-done
-
-submit() { # mail
-  curl -sS --max-time 20 "smtp://127.0.0.1:$SUBMISSION/client.example.org" --user ada@signed.test:ada-secret \
-    --mail-from ada@signed.test --mail-rcpt ada@signed.test --upload-file "$1"
-}
 sign_and_verify() { # subject
-  letter "$box/mail" "$1"
-  sed -i 's/^From: .*/From: Ada <ada@signed.test>\r/' "$box/mail"
-  submit "$box/mail"
-  python3 - "$box/got" <<'PY'
-import imaplib, os, sys
-c = imaplib.IMAP4("localhost", int(os.environ["IMAP"]), timeout=20)
-c.login("ada@signed.test", "ada-secret")
-c.select("INBOX")
-last = c.search(None, "ALL")[1][0].split()[-1].decode()
-open(sys.argv[1], "wb").write(c.fetch(last, "(BODY.PEEK[])")[1][0][1])
-c.logout()
-PY
-  ends_with "$box/got" "$box/mail"
+  signed_by_us "$1"
   equal 'dkimpy says' "$(peer verify "$box/zone" "$box/got" | tr '\n' ' ')" 'pass pass '
   sed -i 's/last line/lost line/' "$box/got"
   equal 'dkimpy says of a changed mail' "$(peer verify "$box/zone" "$box/got" | tr '\n' ' ')" 'fail fail '
 }
 check 'dkimpy verifies what we sign, by RSA and Ed25519' sign_and_verify 'hello'
 check 'a Japanese subject, signed and verified' sign_and_verify 'お知らせ'
-
-# says METHOD=VALUE MAIL: what we find out about a mail.
-says() {
-  YUBIN_DNS_RESOLVER=127.0.0.1:$(cat "$box/port") "$YUBIN" dkim check "$2" >"$box/results"
-  cat "$box/results"
-  grep -q "$1" "$box/results"
-}
-selector() { basename "$1" .pem; }
 
 verify_theirs() { # algorithm key form
   letter "$box/mail" "$1 $3"

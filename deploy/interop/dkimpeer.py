@@ -1,6 +1,7 @@
 """dkimpy as the other side of dkim.sh, and the DNS for both.
 
   dkimpeer.py dns ZONE PORTFILE         serve the TXT records of a zone file
+  dkimpeer.py texts ZONE                print them, a name and its text a line
   dkimpeer.py verify ZONE MAIL          verify every signature
   dkimpeer.py sign DOMAIN SELECTOR KEY ALGORITHM FORM MAIL
   dkimpeer.py seal DOMAIN SELECTOR KEY MAIL
@@ -41,6 +42,11 @@ def serve(zone, portfile):
         s.sendto(answer.to_wire(max_size=4096), peer)
 
 
+def texts(zone):
+    for name, found in records(zone).items():
+        print(name.rstrip("."), b"".join(found[0].strings).decode())
+
+
 def verify(zone, mail):
     known = records(zone)
 
@@ -74,4 +80,4 @@ def seal(domain, selector, key, mail):
     sys.stdout.buffer.write(b"".join(fields) + raw)
 
 
-{"dns": serve, "verify": verify, "sign": sign, "seal": seal}[sys.argv[1]](*sys.argv[2:])
+{"dns": serve, "texts": texts, "verify": verify, "sign": sign, "seal": seal}[sys.argv[1]](*sys.argv[2:])
