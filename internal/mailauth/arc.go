@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"hash"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,10 @@ type ARC struct {
 	Value  Value // None, Pass or Fail
 	Reason string
 	Sets   []ARCSet // from the first to the last, of a chain that is whole
+	// OldestPass is the instance of the oldest set, of a chain that passes,
+	// since which nobody has changed the message; 0 is all of them (RFC 8617
+	// §5.2).
+	OldestPass int
 	// Temporary: the chain fails only because DNS did not answer.
 	Temporary bool
 
@@ -41,6 +46,7 @@ type arcFields struct {
 type chain struct {
 	sets    []arcFields
 	message *signature   // of the last instance
+	older   []*signature // message signatures of those before it; nil is none that could be valid
 	seals   []*signature // of all
 	problem *problem
 	last    int
@@ -131,6 +137,13 @@ func (c *chain) parse() *problem {
 		}
 		c.seals = append(c.seals, s)
 	}
+	for _, set := range c.sets[:len(c.sets)-1] {
+		s, p := parseMessageSignature(set.message[0])
+		if p != nil {
+			s = nil
+		}
+		c.older = append(c.older, s)
+	}
 	var p *problem
 	if c.message, p = parseMessageSignature(c.sets[len(c.sets)-1].message[0]); p != nil {
 		return failed("message signature: " + p.reason)
@@ -143,8 +156,22 @@ func (c *chain) parse() *problem {
 	return nil
 }
 
-// result verifies the last message signature and every seal (RFC 8617 §5.2,
-// steps 4 to 6).
+// needs asks for the forms of the body that the message signatures are over.
+func (c *chain) needs(b bodies) {
+	if c.problem != nil || c.message == nil {
+		return
+	}
+	b.need(c.message.body)
+	for _, s := range c.older {
+		if s != nil {
+			b.need(s.body)
+		}
+	}
+}
+
+// result verifies the last message signature and every seal, and then looks
+// how old the message is as it stands (RFC 8617 §5.2, steps 4 to 6). The latter
+// is last, so that it cannot use up the questions that the others need.
 func (c *chain) result(ctx context.Context, l *lookups, all []field, sums bodySums, now time.Time) ARC {
 	r := ARC{Value: None, last: c.last, closed: c.closed}
 	if c.last == 0 && c.problem == nil {
@@ -167,6 +194,12 @@ func (c *chain) result(ctx context.Context, l *lookups, all []field, sums bodySu
 		return r
 	}
 	r.Value = Pass
+	for i, s := range slices.Backward(c.older) {
+		if s == nil || s.check(ctx, l, all, sums, now) != nil {
+			r.OldestPass = i + 2
+			break
+		}
+	}
 	for i, set := range c.sets {
 		s := ARCSet{Domain: c.seals[i].domain}
 		_, rest, _ := strings.Cut(set.results[0].value(), ";")

@@ -53,6 +53,44 @@ func TestChainsHold(t *testing.T) {
 	}
 }
 
+// RFC 8617 §5.2: a host that changes the message breaks the signatures before
+// its own, and not the chain.
+func TestOldestPass(t *testing.T) {
+	z := arcZone()
+	raw := signedLetter(t)
+	for i, step := range []struct {
+		domain, change string
+		want           int
+	}{
+		{"list.test", "", 0},
+		{"next.test", "", 0},
+		{"list.test", "a footer", 3},
+		{"next.test", "", 3},
+		{"list.test", "another footer", 5},
+	} {
+		r := check(t, testVerifier(z), raw)
+		if step.change != "" {
+			raw = append(bytes.TrimRight(bytes.Clone(raw), "\r\n"), "\r\n"+step.change+"\r\n"...)
+		}
+		head, err := testSigner().Seal(t.Context(), step.domain, r, bytes.NewReader(raw), int64(len(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = append(head, raw...)
+		r = check(t, testVerifier(z), raw)
+		if r.ARC.Value != Pass || r.ARC.OldestPass != step.want {
+			t.Fatalf("after %d: %s, oldest %d, want %d (%s)", i+1, r.ARC.Value, r.ARC.OldestPass, step.want, r.ARC.Reason)
+		}
+		if want := fmt.Sprintf("header.oldest-pass=%d", step.want); !bytes.Contains(r.Header(), []byte(want)) {
+			t.Errorf("%q is missing in %s", want, r.Header())
+		}
+	}
+	z[keysOf("next.test")[0].Name()+" TXT"] = []string{"SERVFAIL"}
+	if r := check(t, testVerifier(z), raw).ARC; r.Value != Fail || r.OldestPass != 0 {
+		t.Errorf("a chain that cannot be checked: %+v", r)
+	}
+}
+
 func TestBrokenChainsFail(t *testing.T) {
 	z := arcZone()
 	one := handOn(t, z, "list.test", signedLetter(t))

@@ -26,73 +26,89 @@ type Results struct {
 func (r Results) Header() []byte {
 	var f folded
 	f.add("", "Authentication-Results:")
-	r.statements(&f)
+	r.write(&f)
 	f.b.WriteString("\r\n")
 	return []byte(f.b.String())
 }
 
-// statements writes the value, as ARC-Authentication-Results has it too.
-func (r Results) statements(f *folded) {
-	f.add(" ", propertyValue(r.AuthservID)+";")
-	first := true
-	begin := func(method string, v Value, reason string) {
-		if !first {
-			f.b.WriteByte(';')
-		}
-		first = false
+// statement is what one method has found (RFC 8601 §2.2, resinfo).
+type statement struct {
+	method  string
+	value   Value
+	reason  string
+	details []detail
+}
+
+// detail is a property, or a comment when it has no name. It is left out when
+// its text is empty.
+type detail struct{ name, text string }
+
+// write writes the value, as ARC-Authentication-Results has it too.
+func (r Results) write(f *folded) {
+	f.add(" ", propertyValue(r.AuthservID))
+	for _, s := range r.statements() {
+		f.b.WriteByte(';')
 		f.fold()
-		f.add("", method+"="+string(v))
-		if reason != "" {
-			f.add(" ", `reason="`+harmless(reason)+`"`)
+		f.add("", s.method+"="+string(s.value))
+		if s.reason != "" {
+			f.add(" ", `reason="`+harmless(s.reason)+`"`)
+		}
+		for _, d := range s.details {
+			switch {
+			case d.text == "":
+			case d.name == "":
+				f.add(" ", "("+harmless(d.text)+")")
+			default:
+				f.add(" ", d.name+"="+propertyValue(d.text))
+			}
 		}
 	}
-	property := func(name, value string) {
-		if value != "" {
-			f.add(" ", name+"="+propertyValue(value))
+}
+
+// statements are in the order in which things are checked. What has not been
+// looked at says nothing.
+func (r Results) statements() (all []statement) {
+	say := func(method string, v Value, reason string, details ...detail) {
+		if v != "" {
+			all = append(all, statement{method, v, reason, details})
 		}
 	}
-	if r.IPRev.Value != "" {
-		begin("iprev", r.IPRev.Value, r.IPRev.Reason)
-		property("policy.iprev", r.IPRev.IP.String())
-		if r.IPRev.Name != "" {
-			f.add(" ", "("+harmless(r.IPRev.Name)+")")
-		}
-	}
-	if r.HELO.Value != "" {
-		begin("spf", r.HELO.Value, r.HELO.Reason)
-		property("smtp.helo", r.HELO.Identity)
-	}
-	if r.MailFrom.Value != "" && !r.nullSender {
-		begin("spf", r.MailFrom.Value, r.MailFrom.Reason)
-		property("smtp.mailfrom", r.MailFrom.Identity)
+	say("iprev", r.IPRev.Value, r.IPRev.Reason, detail{"policy.iprev", r.IPRev.IP.String()}, detail{"", r.IPRev.Name})
+	say("spf", r.HELO.Value, r.HELO.Reason, detail{"smtp.helo", r.HELO.Identity})
+	if !r.nullSender {
+		say("spf", r.MailFrom.Value, r.MailFrom.Reason, detail{"smtp.mailfrom", r.MailFrom.Identity})
 	}
 	for _, d := range r.DKIM {
-		begin("dkim", d.Value, d.Reason)
-		property("header.d", d.Domain)
-		property("header.i", d.Identity)
-		property("header.s", d.Selector)
-		property("header.a", d.Algorithm)
-		property("header.b", d.Signature)
+		say("dkim", d.Value, d.Reason, detail{"header.d", d.Domain}, detail{"header.i", d.Identity},
+			detail{"header.s", d.Selector}, detail{"header.a", d.Algorithm}, detail{"header.b", d.Signature})
 	}
 	if len(r.DKIM) == 0 {
-		begin("dkim", None, "")
+		say("dkim", None, "")
 	}
-	if r.DMARC.Value != "" {
-		begin("dmarc", r.DMARC.Value, r.DMARC.Reason)
-		property("header.from", r.DMARC.From)
-		if p := r.DMARC.Record.Policy; p != "" {
-			f.add(" ", "(p="+string(p)+")")
-		}
+	say("dmarc", r.DMARC.Value, r.DMARC.Reason, detail{"header.from", r.DMARC.From}, r.DMARC.Record.comment())
+	say("arc", r.ARC.Value, r.ARC.Reason, r.ARC.details(r.Remote)...)
+	return all
+}
+
+func (d DMARCRecord) comment() detail {
+	if d.Policy == "" {
+		return detail{}
 	}
-	if r.ARC.Value != "" {
-		begin("arc", r.ARC.Value, r.ARC.Reason)
-		if n := len(r.ARC.Sets); n > 0 {
-			f.add(" ", "(i="+strconv.Itoa(n)+")")
-		}
-		if r.ARC.Value != None && r.Remote.IsValid() {
-			property("smtp.remote-ip", r.Remote.String())
-		}
+	return detail{"", "p=" + string(d.Policy)}
+}
+
+// details are those of a chain that there is; remote has brought it.
+func (a ARC) details(remote netip.Addr) (all []detail) {
+	if len(a.Sets) > 0 {
+		all = append(all, detail{"", "i=" + strconv.Itoa(len(a.Sets))})
 	}
+	if a.Value != None && remote.IsValid() {
+		all = append(all, detail{"smtp.remote-ip", remote.String()})
+	}
+	if a.Value == Pass {
+		all = append(all, detail{"header.oldest-pass", strconv.Itoa(a.OldestPass)})
+	}
+	return all
 }
 
 // propertyValue is a token, an address or a domain as it is, and anything else

@@ -21,7 +21,7 @@ func TestTheFieldSaysAll(t *testing.T) {
 			{Value: TempError, Reason: `key "gone" (why)`, Domain: "other.test", Identity: "@x.other.test", Selector: "s2"},
 		},
 		DMARC: DMARC{Value: Pass, From: "author.test", Record: DMARCRecord{Policy: DemandReject}},
-		ARC:   ARC{Value: Pass, Sets: make([]ARCSet, 2)},
+		ARC:   ARC{Value: Pass, Sets: make([]ARCSet, 2), OldestPass: 2},
 	}
 	want := "Authentication-Results: mx.here.test;\r\n" +
 		"\tiprev=pass policy.iprev=\"2001:db8::7\" (out.author.test);\r\n" +
@@ -32,7 +32,7 @@ func TestTheFieldSaysAll(t *testing.T) {
 		"\tdkim=temperror reason=\"key 'gone' 'why'\" header.d=other.test\r\n" +
 		"\theader.i=@x.other.test header.s=s2;\r\n" +
 		"\tdmarc=pass header.from=author.test (p=reject);\r\n" +
-		"\tarc=pass (i=2) smtp.remote-ip=\"2001:db8::7\"\r\n"
+		"\tarc=pass (i=2) smtp.remote-ip=\"2001:db8::7\" header.oldest-pass=2\r\n"
 	got := string(r.Header())
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -39,7 +39,7 @@ func (s *Signer) Seal(ctx context.Context, domain string, r Results, raw io.Read
 	var f folded
 	f.add("", "ARC-Authentication-Results:")
 	f.add(" ", i)
-	r.statements(&f)
+	r.write(&f)
 	f.b.WriteString("\r\n")
 	results := []byte(f.b.String())
 

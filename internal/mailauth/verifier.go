@@ -124,9 +124,7 @@ func (v *Verifier) checkSignatures(ctx, asking context.Context, l *lookups, r *R
 		signatures = append(signatures, s)
 	}
 	arc := parseChain(all)
-	if arc.problem == nil && arc.message != nil {
-		hashes.need(arc.message.body)
-	}
+	arc.needs(hashes)
 	if len(hashes) > 0 {
 		if err := hashes.read(ctx, raw, start, size); err != nil {
 			return nil, "", err
