@@ -128,11 +128,13 @@ export const act = async (verb, keys, to = "") => {
   const open = reader()?.dataset.key
   const body = new URLSearchParams({ do: verb, to })
   for (const key of keys) body.append("m", key)
+  const all = keys.flatMap(k => k.split(" "))
+  const isTouched = r => (r.dataset.keys ?? r.dataset.key).split(" ").some(k => all.includes(k))
+  const there = rows() // a live update may take the row away before the answer comes
   const answer = await post("/act", body)
   toast(answer, back => (back.url ? go(back.url) : refresh()))
   if (answer.error) return refresh()
-  const all = keys.flatMap(k => k.split(" "))
-  const touched = rows().filter(r => (r.dataset.keys ?? r.dataset.key).split(" ").some(k => all.includes(k)))
+  const touched = rows().filter(isTouched)
   if (flags[verb]) {
     for (const row of touched) setFlag(row, ...flags[verb])
     if (open && all.includes(open)) {
@@ -143,9 +145,10 @@ export const act = async (verb, keys, to = "") => {
     return count()
   }
   // Where reading goes on when what is open has gone.
-  const there = rows()
-  const at = there.findIndex(r => touched.includes(r))
-  const next = there.slice(at).find(r => !touched.includes(r)) ?? there.slice(0, Math.max(at, 0)).findLast(r => !touched.includes(r))
+  const at = there.findIndex(isTouched)
+  const stays = r => !isTouched(r) && rowOf(r.dataset.key)
+  const near = at < 0 ? undefined : (there.slice(at).find(stays) ?? there.slice(0, at).findLast(stays))
+  const next = near && rowOf(near.dataset.key)
   const focused = document.activeElement === document.body || touched.some(r => r.contains(document.activeElement))
   for (const row of touched) row.remove()
   count()
