@@ -16,7 +16,7 @@ import (
 func (s *session) AppendLimit() uint32 { return ^uint32(0) }
 
 // admit looks at the size of a message before the client is asked for it, and
-// returns how it is refused, or "". RFC 7889 §5
+// returns how it is refused, or "". RFC 7889 §4
 func (s *session) admit(size int64) string {
 	err := s.room(size)
 	if said, ok := err.(*imap.Error); ok {

@@ -67,7 +67,7 @@ func must[T any](v T, err error) func(testing.TB) T {
 }
 
 // The literal of a message that is too large is refused before it is sent, or
-// read and dropped when the client does not wait. RFC 7889 §5
+// read and dropped when the client does not wait. RFC 7889 §4
 func TestAppendLimit(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.MaxSize = 10_000 })
 	c := h.login("INBOX")

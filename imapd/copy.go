@@ -53,8 +53,8 @@ func (s *session) Move(w *imapserver.MoveWriter, set imap.NumSet, name string) e
 }
 
 // target resolves what is copied, and where to. A sequence number whose
-// message is gone fails the command, since COPY is all or nothing.
-// RFC 2180 §4.4.1
+// message is gone fails the command, since COPY is all or nothing; the client
+// hears at once that it is gone. RFC 2180 §4.4.1
 func (s *session) target(box *selected, set imap.NumSet, name string) ([]store.UID, store.Mailbox, error) {
 	to, err := s.mailbox(name)
 	if err != nil {
@@ -65,6 +65,7 @@ func (s *session) target(box *selected, set imap.NumSet, name string) ([]store.U
 		return nil, to, err
 	}
 	if _, numbers := set.(imap.SeqSet); numbers && box.view.lost(uids) {
+		s.catchUp(true) // the library would not, after NO
 		return nil, to, s.reply("copy", store.ErrExpunged)
 	}
 	return uids, to, nil

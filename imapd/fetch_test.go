@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -227,15 +228,12 @@ func TestFetchExpunged(t *testing.T) {
 		t.Errorf("got %q %s", lines, result)
 	}
 	c.refused("STORE 2 +FLAGS (\\Seen)", "NO [EXPUNGEISSUED]")
-	c.refused("STORE 2 +FLAGS.SILENT (\\Seen)", "NO [EXPUNGEISSUED]")
+	c.ok("STORE 1:3 +FLAGS.SILENT (\\Seen)") // §4.2.1
 	if lines := c.ok("SEARCH ALL"); lines[0] != "* SEARCH 1 3" {
 		t.Errorf("got %q", lines)
 	}
-	if lines, result := c.do("COPY 1:3 Trash"); result[:18] != "NO [EXPUNGEISSUED]" {
+	if lines, result := c.do("COPY 1:3 Trash"); result[:18] != "NO [EXPUNGEISSUED]" || !slices.Contains(lines, "* 2 EXPUNGE") { // §4.4.1
 		t.Errorf("got %q %s", lines, result)
-	}
-	if lines := c.ok("UID FETCH 1:* FLAGS"); lines[len(lines)-1] != "* 2 EXPUNGE" {
-		t.Errorf("got %q", lines)
 	}
 	if lines := c.ok("FETCH 2 UID"); lines[0] != "* 2 FETCH (UID 3)" {
 		t.Errorf("got %q", lines)

@@ -19,7 +19,7 @@ func (s *session) Status(name string, o *imap.StatusOptions) (*imap.StatusData, 
 }
 
 // checkStatus refuses what the library lets pass and we do not count
-// (RFC 9208 §5.1).
+// (RFC 9208 §4.1.4).
 func checkStatus(o *imap.StatusOptions) error {
 	if o.DeletedStorage {
 		return bad("Unknown STATUS item")

@@ -38,7 +38,8 @@ func (s *session) Store(_ *imapserver.FetchWriter, set imap.NumSet, change *imap
 	if err := s.tellStored(box, now, change.Silent); err != nil {
 		return s.reply("store", err)
 	}
-	if _, numbers := set.(imap.SeqSet); numbers && len(now) < len(uids) { // RFC 2180 §4.2.1
+	// RFC 2180 §4.2.1 to §4.2.3: who asked for silence hears OK.
+	if _, numbers := set.(imap.SeqSet); numbers && len(now) < len(uids) && !change.Silent {
 		return s.reply("store", store.ErrExpunged)
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/yubin-mail/yubin/store"
 )
 
-// The response codes we send (RFC 2449 §8, RFC 3206 §4).
+// The response codes we send (RFC 2449 §8, RFC 3206 §4 and §5).
 const (
 	codeNone       = ""
 	codeAuth       = "AUTH"        // the credentials are wrong

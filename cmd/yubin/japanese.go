@@ -4,8 +4,8 @@ package main
 // Protocol words, commands and settings keep their Latin spelling.
 var catalogue = map[string]string{
 	// help
-	"yubin is a whole mail system in one program: mail comes in by SMTP, is kept in\none store and is read by POP3 and IMAP. `yubin demo` shows it at work.": "yubin は、ひとつのプログラムで動くメールシステムです。メールは SMTP で届き、\nひとつの保管庫に置かれ、POP3 と IMAP で読まれます。動く様子は `yubin demo` で見られます。",
-	"A whole mail system in one program: SMTP in, POP3 and IMAP out":                                                                                         "ひとつのプログラムで動くメールシステム: SMTP で受け取り、POP3 と IMAP で読む",
+	"yubin is a whole mail system in one program: mail comes in by SMTP, is kept in\none store and is read by POP3, by IMAP or in the browser. `yubin demo` shows it at work.": "yubin は、ひとつのプログラムで動くメールシステムです。メールは SMTP で届き、\nひとつの保管庫に置かれ、POP3、IMAP、またはブラウザーで読まれます。動く様子は `yubin demo` で見られます。",
+	"A whole mail system in one program: SMTP in, POP3 and IMAP out": "ひとつのプログラムで動くメールシステム: SMTP で受け取り、POP3 と IMAP で読む",
 	"Running a server:":     "サーバーを動かす:",
 	"People and addresses:": "ユーザーとアドレス:",
 	"Looking into it:":      "中を見る:",

@@ -1,5 +1,5 @@
 // Command yubin is a complete mail system: mail comes in by SMTP, is kept in
-// one SQLite store and is read by POP3 and IMAP.
+// one SQLite store and is read by POP3, by IMAP or in the browser.
 //
 // serve.go is the wiring diagram in code; start there. keys.go is everything
 // that can be configured. What the commands do themselves is in the file

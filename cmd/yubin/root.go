@@ -50,7 +50,7 @@ func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "yubin",
 		Short:         "A whole mail system in one program: SMTP in, POP3 and IMAP out",
-		Long:          "yubin is a whole mail system in one program: mail comes in by SMTP, is kept in\none store and is read by POP3 and IMAP. `yubin demo` shows it at work.",
+		Long:          "yubin is a whole mail system in one program: mail comes in by SMTP, is kept in\none store and is read by POP3, by IMAP or in the browser. `yubin demo` shows it at work.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRun: func(*cobra.Command, []string) {
