@@ -360,20 +360,21 @@ func (t *tx) claim(in *arrival) (BlobID, error) {
 	if sum.HeaderSize <= message.MaxHeader {
 		header = sum.Header
 	}
+	ident, thread := idents(sum)
 	t.then(in.s.fts.hint)
 	id := in.staged
 	if id == 0 {
-		err := t.row(context.Background(), `INSERT INTO blob (size, claimed, sent, attachments, preview, envelope, refs, structure, header)
-			VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
-			in.size, sentDate(sum.Envelope.Date), sum.Attachments, sum.Preview, string(envelope), string(refs), string(structure), header).Scan(&id)
+		err := t.row(context.Background(), `INSERT INTO blob (size, claimed, sent, attachments, preview, envelope, refs, structure, header, ident, thread)
+			VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
+			in.size, sentDate(sum.Envelope.Date), sum.Attachments, sum.Preview, string(envelope), string(refs), string(structure), header, ident, thread).Scan(&id)
 		if err != nil {
 			return 0, err
 		}
 		return id, t.chunks(id, 0, in.data)
 	}
 	t.then(func() { in.claimed = true })
-	return id, t.must(`UPDATE blob SET claimed = 1, sent = $1, attachments = $2, preview = $3, envelope = $4, refs = $5, structure = $6, header = $7 WHERE id = $8`,
-		sentDate(sum.Envelope.Date), sum.Attachments, sum.Preview, string(envelope), string(refs), string(structure), header, id)
+	return id, t.must(`UPDATE blob SET claimed = 1, sent = $1, attachments = $2, preview = $3, envelope = $4, refs = $5, structure = $6, header = $7, ident = $8, thread = $9 WHERE id = $10`,
+		sentDate(sum.Envelope.Date), sum.Attachments, sum.Preview, string(envelope), string(refs), string(structure), header, ident, thread, id)
 }
 
 // sentDate is the Date field's own calendar day as yyyymmdd, or 0: SENTSINCE

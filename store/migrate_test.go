@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -31,6 +32,8 @@ func TestUpgradeFromEveryEarlierSchema(t *testing.T) {
 				}
 			}
 			if _, err := db.Exec(`INSERT INTO blob (size, claimed) VALUES (0, 1);
+				INSERT INTO blob (size, claimed, envelope) VALUES (0, 1, '{"m":"a@x"}'), (0, 1, '{"m":"b@x","i":["a@x"]}');
+				INSERT INTO blob (size, claimed, envelope, refs) VALUES (0, 1, '{"m":"c@x","i":["b@x"]}', '["a@x","b@x"]');
 				INSERT INTO queue (blob_id, sender, recipient, notify, original, ret, envid, utf8, require_tls, created, next) VALUES (1, '', 'bob@one.test', '', '', '', '', 0, 0, 1, 1)`); err != nil {
 				t.Fatal(err)
 			}
@@ -43,6 +46,12 @@ func TestUpgradeFromEveryEarlierSchema(t *testing.T) {
 			q, err := s.Queue(t.Context())
 			if err != nil || len(q) != 1 || from == 1 && q[0].Domain != "one.test" {
 				t.Errorf("queue %+v, %v", q, err)
+			}
+			if from < 7 {
+				threads, err := list(t.Context(), s.readers, scanOne[string], `SELECT ident || ' in ' || thread FROM blob ORDER BY id`)
+				if want := []string{" in ", "a@x in a@x", "b@x in a@x", "c@x in a@x"}; err != nil || !slices.Equal(threads, want) {
+					t.Errorf("conversations are %q, %v", threads, err)
+				}
 			}
 		})
 	}

@@ -44,15 +44,30 @@ const maxQuery = 10_000
 
 // Search finds messages in a mailbox and returns their UIDs, ascending. It
 // answers ErrLimit for a query of too many terms. The index narrows what is
-// looked at; the message's own text decides.
+// looked at; the message's own text decides: in a first pass over nothing but
+// the rows most messages fall through, and what the others say is read in a
+// second one.
 func (s *Store) Search(ctx context.Context, id MailboxID, q Query) ([]UID, error) {
 	f := finder{s: s, ctx: ctx}
-	match, err := f.compile(&q)
+	match, pass, err := f.compile(&q)
 	if err != nil {
 		return nil, err
 	}
+	var likely []UID
+	if f.want != 0 && pass != nil {
+		likely = []UID{}
+		err := s.Each(ctx, id, nil, 0, func(m *Message) error {
+			if pass(m) {
+				likely = append(likely, m.UID)
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	var uids []UID
-	err = s.Each(ctx, id, nil, f.want, func(m *Message) error {
+	err = s.Each(ctx, id, likely, f.want, func(m *Message) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -81,13 +96,46 @@ func flat(test func(m *Message) bool) predicate {
 	return func(c *candidate) (bool, error) { return test(c.m), nil }
 }
 
+// sieve tells by a message's row and the index whether it can be one that is
+// looked for. nil lets every message pass.
+type sieve func(m *Message) bool
+
+// and lets pass what passes both.
+func (a sieve) and(b sieve) sieve {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(m *Message) bool { return a(m) && b(m) }
+}
+
+// or lets pass what passes one of them.
+func (a sieve) or(b sieve) sieve {
+	if a == nil || b == nil {
+		return nil
+	}
+	return func(m *Message) bool { return a(m) || b(m) }
+}
+
 // compile puts the cheap tests before those that read the message.
-func (f *finder) compile(q *Query) (predicate, error) {
-	all := f.compileRow(q)
+func (f *finder) compile(q *Query) (predicate, sieve, error) {
+	all, pass := f.compileRow(q)
 	for _, h := range q.Header {
 		f.want |= WantHeader
 		value := message.Fold(h.Value)
-		all = append(all, func(c *candidate) (bool, error) { return c.hasHeader(h.Name, value) })
+		likely, err := f.s.narrow(f.ctx, value)
+		if err != nil {
+			return nil, nil, err
+		}
+		pass = pass.and(func(m *Message) bool { return likely(m.Blob) })
+		all = append(all, func(c *candidate) (bool, error) {
+			if !likely(c.m.Blob) {
+				return false, nil
+			}
+			return c.hasHeader(h.Name, value)
+		})
 	}
 	if !q.SentSince.IsZero() || !q.SentBefore.IsZero() {
 		f.want |= WantEnvelope
@@ -98,21 +146,22 @@ func (f *finder) compile(q *Query) (predicate, error) {
 		}))
 	}
 	for i := range q.Not {
-		p, err := f.compile(&q.Not[i])
+		p, _, err := f.compile(&q.Not[i])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		all = append(all, func(c *candidate) (bool, error) { ok, err := p(c); return !ok, err })
 	}
 	for i := range q.Or {
-		a, err := f.compile(&q.Or[i][0])
+		a, passA, err := f.compile(&q.Or[i][0])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		b, err := f.compile(&q.Or[i][1])
+		b, passB, err := f.compile(&q.Or[i][1])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		pass = pass.and(passA.or(passB))
 		all = append(all, func(c *candidate) (bool, error) {
 			if ok, err := a(c); ok || err != nil {
 				return ok, err
@@ -120,13 +169,13 @@ func (f *finder) compile(q *Query) (predicate, error) {
 			return b(c)
 		})
 	}
-	texts, err := f.compileText(q)
+	texts, passTexts, err := f.compileText(q)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	all = append(all, texts...)
 	if f.terms += 1 + len(all); f.terms > maxQuery {
-		return nil, ErrLimit
+		return nil, nil, ErrLimit
 	}
 	return func(c *candidate) (bool, error) {
 		for _, p := range all {
@@ -135,12 +184,12 @@ func (f *finder) compile(q *Query) (predicate, error) {
 			}
 		}
 		return true, nil
-	}, nil
+	}, pass.and(passTexts), nil
 }
 
 // compileRow makes the tests that the message's row answers.
-func (f *finder) compileRow(q *Query) (all []predicate) {
-	add := func(test func(m *Message) bool) { all = append(all, flat(test)) }
+func (f *finder) compileRow(q *Query) (all []predicate, pass sieve) {
+	add := func(test func(m *Message) bool) { all, pass = append(all, flat(test)), pass.and(test) }
 	for _, set := range q.UIDs {
 		add(func(m *Message) bool {
 			return slices.ContainsFunc(set, func(r UIDRange) bool { return r.First <= m.UID && m.UID <= r.Last })
@@ -170,10 +219,10 @@ func (f *finder) compileRow(q *Query) (all []predicate) {
 	if q.ModSeq != 0 {
 		add(func(m *Message) bool { return m.ModSeq >= q.ModSeq })
 	}
-	return all
+	return all, pass
 }
 
-func (f *finder) compileText(q *Query) (all []predicate, err error) {
+func (f *finder) compileText(q *Query) (all []predicate, pass sieve, err error) {
 	add := func(text string, header bool) error {
 		folded := message.Fold(text)
 		if folded == "" {
@@ -187,6 +236,7 @@ func (f *finder) compileText(q *Query) (all []predicate, err error) {
 		if header {
 			f.want |= WantHeader
 		}
+		pass = pass.and(func(m *Message) bool { return likely(m.Blob) })
 		all = append(all, func(c *candidate) (bool, error) {
 			if !likely(c.m.Blob) {
 				return false, nil
@@ -197,15 +247,15 @@ func (f *finder) compileText(q *Query) (all []predicate, err error) {
 	}
 	for _, t := range q.Text {
 		if err := add(t, true); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for _, t := range q.Body {
 		if err := add(t, false); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return all, nil
+	return all, pass, nil
 }
 
 // candidate is one message under test.

@@ -147,6 +147,21 @@ func TestIndexDoesNotChangeAnswers(t *testing.T) {
 		if got, err := indexed.Search(t.Context(), boxB, q); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: %v with the index, %v without; %v", piece, got, want, err)
 		}
+		in := func(name string) store.Query {
+			return store.Query{Header: []store.HeaderTerm{{Name: name, Value: piece}}}
+		}
+		for name, q := range map[string]store.Query{
+			"subject": in("Subject"), "from or to": {Or: [][2]store.Query{{in("From"), in("To")}}}, "not from": {Not: []store.Query{in("From")}},
+			"text or unseen": {Or: [][2]store.Query{{q, {NotFlags: store.Seen}}}}, "nor": {Not: []store.Query{{Or: [][2]store.Query{{in("Subject"), q}}}}},
+		} {
+			want, err := plain.Search(t.Context(), boxA, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := indexed.Search(t.Context(), boxB, q); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s %q: %v with the index, %v without; %v", name, piece, got, want, err)
+			}
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ var (
 )
 
 // madeKeys are keys that are put together from a prefix and a word.
-var madeKeys = []string{"tab.", "theme.", "view.", "js.", "grade.", "pop3.", "scope.", "client.", "how.", "security.", "deed.", "auth."}
+var madeKeys = []string{"tab.", "theme.", "view.", "js.", "grade.", "pop3.", "scope.", "client.", "how.", "security.", "session.", "deed.", "auth."}
 
 func TestEveryTextIsThereAndUsed(t *testing.T) {
 	used := map[string]bool{}

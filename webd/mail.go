@@ -25,7 +25,8 @@ type mailPage struct {
 	Folders []folder
 	List    *listing
 	Reader  *reader // nil when only the list is asked for
-	Pane    string  // "": the whole page; else the one pane that a module asks for
+	Devices []connections
+	Pane    string // "": the whole page; else the one pane that a module asks for
 }
 
 // Told is up to where the page knows what has happened, for the stream of
@@ -44,6 +45,27 @@ func (p mailPage) Here() *folder {
 		return nil
 	}
 	return &p.List.Folder
+}
+
+// connections is how many mail programs of the visitor's are connected.
+type connections struct {
+	Proto string // "IMAP"
+	Count int
+}
+
+// connected counts the visitor's mail programs, by protocol.
+func (v *visit) connected() (all []connections) {
+	for _, c := range []connections{{Proto: "IMAP"}, {Proto: "POP3"}} {
+		for _, l := range v.s.liveSessions() {
+			if l.User == v.user.Address && strings.HasPrefix(l.Proto, strings.ToLower(c.Proto)) {
+				c.Count++
+			}
+		}
+		if c.Count > 0 {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // pageSize is how many rows a list shows at first, and adds at the end.
@@ -99,6 +121,7 @@ func (s *Server) showFolder(v *visit) error {
 func (v *visit) renderMail(here, title string, list *listing, r *reader) error {
 	p := mailPage{List: list, Reader: r, Pane: v.Header.Get("X-Pane")}
 	if p.Pane != "reader" {
+		p.Devices = v.connected()
 		var err error
 		if p.Folders, err = v.folders(here); err != nil {
 			return err

@@ -463,9 +463,30 @@ func TestConversationsAreGrouped(t *testing.T) {
 	wants(t, page, `data-keys="inbox/1 inbox/3 inbox/4"`, "(3)", ">other</span>")
 	page = v.get("/m/inbox/4")
 	wants(t, page, "3 messages in this conversation", `href="/m/inbox/1"`, `href="/m/inbox/3"`)
+	// What names it belongs to it however far away it is, but junk does not.
+	for i := range 2*threadAround + 1 {
+		s.deliver(s.alice, plainMail("bob@yubin.test", fmt.Sprint("between ", i), "x"))
+	}
+	late := s.deliver(s.alice, "From: bob@yubin.test\nSubject: done\nMessage-ID: <late@x>\nIn-Reply-To: <r1@x>\n\nlast\n")
+	spam := s.deliver(s.alice, "From: spam@example.jp\nSubject: offer\nReferences: <plan@example.jp>\n\nx\n")
+	v.told("/act", url.Values{"do": {"move"}, "to": {"Junk"}, "m": {fmt.Sprint("inbox/", spam)}})
+	v.told("/act", url.Values{"do": {"archive"}, "m": {"inbox/3"}})
+	page = v.get(fmt.Sprint("/m/inbox/", late))
+	wants(t, page, "3 messages in this conversation", `href="/m/inbox/1"`, `href="/m/Archive/1"`)
 	if page = v.get("/m/inbox?view=messages"); strings.Contains(page, "data-keys") {
 		t.Error("the list is still one of conversations")
 	}
+}
+
+func TestConnectedProgramsAreCounted(t *testing.T) {
+	s := newMailSite(t, func(c *Config) {
+		c.Operation.Sessions = func() []LiveSession {
+			return []LiveSession{{Proto: "imap", User: "alice@yubin.test"}, {Proto: "imaps", User: "alice@yubin.test"}, {Proto: "pop3s", User: "alice@yubin.test"},
+				{Proto: "imap", User: "bob@yubin.test"}, {Proto: "imap"}, {Proto: "submission", User: "alice@yubin.test"}}
+		}
+	})
+	wants(t, s.login("alice").get("/m/inbox"), "IMAP 2 connections · POP3 1 connection<br>")
+	wants(t, s.login("bob").get("/m/inbox"), "IMAP 1 connection<br>")
 }
 
 // star and remove are what other devices do.

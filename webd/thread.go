@@ -10,13 +10,17 @@ import (
 	"github.com/yubin-mail/yubin/store"
 )
 
-// What is looked at to put conversations together: enough for those that go
-// on, and never the whole of a large folder.
+// What is looked at to put conversations together. A list groups those
+// messages that it has read, and never reads the whole of a large folder: what
+// is further apart than threadWindow stands in it twice. The conversation of
+// the one that is read is whole, in all folders, as far as the messages name
+// each other; replies that have lost their references are found near by.
 const (
 	threadChunk  = 100  // messages read at once
 	threadWindow = 2000 // and at most, for one page of a list
-	threadAround = 500  // newer and older ones than the one that is read
-	threadSent   = 300  // of our own, which are in another folder
+	threadAround = 100  // newer and older ones than the one that is read
+	threadSent   = 100  // of our own, which are in another folder
+	threadWhole  = 500  // that name each other
 )
 
 // conversations groups messages (newest first) by what they refer to, and
@@ -41,8 +45,7 @@ func conversations(msgs []store.Listed) [][]*store.Listed {
 	}
 	for i := range msgs {
 		parent[i] = i
-		e := msgs[i].Envelope
-		for _, id := range append(append([]string{e.MessageID}, e.InReplyTo...), msgs[i].References...) {
+		for _, id := range msgs[i].Idents() {
 			if id != "" {
 				join("id "+id, i)
 			}
@@ -134,47 +137,78 @@ func (v *visit) threadRow(box folder, g []*store.Listed, open store.UID) row {
 }
 
 // conversation is the rest of the conversation that a message belongs to,
-// the oldest first, with our own answers.
+// the oldest first, with our own answers. Junk and what was thrown away are
+// no part of it, unless they are what is read.
 func (v *visit) conversation(box folder, uid store.UID) ([]row, error) {
-	msgs, err := v.s.Store.Latest(v.Context(), box.ID, uid+threadAround, 2*threadAround)
+	folders, err := v.folders("")
 	if err != nil {
 		return nil, err
 	}
-	where := map[*store.Listed]folder{}
-	count := len(msgs)
-	sent, err := v.use(`\Sent`)
+	in := map[store.MailboxID]folder{}
+	sent := store.MailboxID(0)
+	for _, f := range folders {
+		if !f.Is("junk") && !f.Is("trash") || f.ID == box.ID {
+			in[f.ID] = f
+		}
+		if f.Is("send") && f.ID != box.ID {
+			sent = f.ID
+		}
+	}
+	all, err := v.nearBy(box.ID, uid+threadAround, 2*threadAround)
+	if err == nil && sent != 0 {
+		var own []store.Placed
+		own, err = v.nearBy(sent, 0, threadSent)
+		all = append(all, own...)
+	}
 	if err != nil {
 		return nil, err
 	}
-	sentFolder := v.folder(sent)
-	if sent.ID != box.ID {
-		own, err := v.s.Store.Latest(v.Context(), sent.ID, 0, threadSent)
-		if err != nil {
-			return nil, err
-		}
-		msgs = append(msgs, own...)
+	is := func(p store.Placed) bool { return p.UID == uid && p.Mailbox == box.ID }
+	i := slices.IndexFunc(all, is)
+	if i < 0 {
+		return nil, nil
 	}
-	for i := range msgs {
-		where[&msgs[i]] = box
-		if i >= count {
-			where[&msgs[i]] = sentFolder
+	whole, err := v.s.Store.Conversation(v.Context(), v.user.ID, all[i].Idents(), threadWhole)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range whole {
+		if _, shown := in[p.Mailbox]; shown && !slices.ContainsFunc(all, func(o store.Placed) bool { return o.Mailbox == p.Mailbox && o.UID == p.UID }) {
+			all = append(all, p)
 		}
 	}
+	slices.SortStableFunc(all, func(a, b store.Placed) int { return b.Received.Compare(a.Received) })
+	msgs := make([]store.Listed, len(all))
+	where := map[*store.Listed]store.MailboxID{}
+	for i, p := range all {
+		msgs[i] = p.Listed
+		where[&msgs[i]] = p.Mailbox
+	}
+	here := func(m *store.Listed) bool { return m.UID == uid && where[m] == box.ID }
 	for _, g := range conversations(msgs) {
-		if !slices.ContainsFunc(g, func(m *store.Listed) bool { return m.UID == uid && where[m].ID == box.ID }) || len(g) < 2 {
+		if !slices.ContainsFunc(g, here) || len(g) < 2 {
 			continue
 		}
-		slices.SortFunc(g, func(a, b *store.Listed) int { return a.Received.Compare(b.Received) })
-		var all []row
-		for _, m := range g {
-			r := v.row(where[m], m, 0)
-			r.Here = m.UID == uid && where[m].ID == box.ID
+		var rows []row
+		for _, m := range slices.Backward(g) {
+			r := v.row(in[where[m]], m, 0)
+			r.Here = here(m)
 			r.Who = shortNames(m.Envelope.From)
-			all = append(all, r)
+			rows = append(rows, r)
 		}
-		return all, nil
+		return rows, nil
 	}
 	return nil, nil
+}
+
+// nearBy are the messages of a mailbox below a UID.
+func (v *visit) nearBy(id store.MailboxID, before store.UID, n int) ([]store.Placed, error) {
+	msgs, err := v.s.Store.Latest(v.Context(), id, before, n)
+	var all []store.Placed
+	for _, m := range msgs {
+		all = append(all, store.Placed{Mailbox: id, Listed: m})
+	}
+	return all, err
 }
 
 func shortNames(all []message.Address) string {

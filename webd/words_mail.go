@@ -16,6 +16,8 @@ var mailWords = map[string]phrase{
 	"folder.delete":   {"Delete %s", "%s を削除"},
 	"folder.empty":    {"Empty %s", "%s を空にする"},
 
+	"side.devices": {"%[2]s connection|%[2]s connections", "%[2]s 件接続中"},
+
 	"search.placeholder":   {"Search mail", "メールを検索"},
 	"search.label":         {"Search mail", "メールを検索"},
 	"search.title":         {"Search", "検索結果"},
