@@ -325,6 +325,12 @@ func (s *Store) narrow(ctx context.Context, folded string) (func(BlobID) bool, e
 	if !s.fts.available {
 		return any, nil
 	}
+	// upto is read before the words are looked up: what is indexed after that
+	// is then looked at although the index may know it by now.
+	upto, err := s.indexedUpTo(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var all []string
 	for run := range runs(folded) {
 		if run[0] >= utf8.RuneSelf {
@@ -353,12 +359,6 @@ func (s *Store) narrow(ctx context.Context, folded string) (func(BlobID) bool, e
 	}
 	if len(all) == 0 {
 		return any, nil
-	}
-	// upto is read first: what is indexed between the two reads is then
-	// looked at although the index would have known.
-	upto, err := s.indexedUpTo(ctx)
-	if err != nil {
-		return nil, err
 	}
 	ids, err := list(ctx, s.readers, scanOne[BlobID], `SELECT rowid FROM fts WHERE fts MATCH $1`,
 		quoteToken(markToken)+" OR ("+strings.Join(all, " AND ")+")")
