@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"github.com/yubin-mail/yubin/wiretap"
 )
 
 // level is how much a mail itself asks of the connection.
@@ -127,6 +129,7 @@ func (r *Relay) open(ctx context.Context, h host, l level, addr netip.Addr, p pr
 	id := "out-" + strconv.FormatInt(r.conns.Add(1), 10)
 	c := &conn{host: h, level: l, id: id, log: r.Log.With("proto", "smtp", "conn", id, "host", h.name, "addr", addr.String()),
 		timeouts: r.Timeouts, hostname: r.Hostname}
+	nc = r.Tap.Wrap(nc, "relay", wiretap.ClientSide)
 	c.use(nc)
 	c.release = context.AfterFunc(ctx, func() { nc.Close() })
 	defer func() {
@@ -227,7 +230,7 @@ func (c *conn) handshake(ctx context.Context, r *Relay, p protection) error {
 	}
 	state := secure.ConnectionState()
 	c.tls = &state
-	c.use(secure)
+	c.use(wiretap.Secured(c.nc, secure))
 	return nil
 }
 

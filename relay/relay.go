@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/yubin-mail/yubin/store"
+	"github.com/yubin-mail/yubin/wiretap"
 )
 
 // Config says how mail leaves. Hostname and Store are needed; the zero value
@@ -70,6 +71,8 @@ type Config struct {
 	// Original finds whom a rewritten sender of ours stands for; nil, and
 	// false, is that there is nobody.
 	Original func(address string) (string, bool)
+	// Tap records the conversations; nil does not.
+	Tap *wiretap.Tap
 	// Observe hears of every outcome after it has been recorded. It must not
 	// wait.
 	Observe func(Outcome)

@@ -115,6 +115,8 @@ func (c *conn) transact(ctx context.Context, m *mail, to []*recipient) *verdict 
 			return nil
 		}
 	}
+	m.r.tapSender(ctx, c, to[0].Sender)
+	defer c.tapNobody()
 	ready, v := c.envelope(commands, named)
 	if v != nil {
 		return v

@@ -66,13 +66,14 @@ func (v *visit) selected(named string) ([]selection, error) {
 // flagActions are the actions that set or clear a flag, and what undoes them.
 var flagActions = map[string]struct {
 	flag store.SystemFlags
+	name string
 	op   store.FlagOp
 	done string
 }{
-	"read":   {store.Seen, store.AddFlags, "done.read"},
-	"unread": {store.Seen, store.RemoveFlags, "done.unread"},
-	"star":   {store.Flagged, store.AddFlags, "done.star"},
-	"unstar": {store.Flagged, store.RemoveFlags, "done.unstar"},
+	"read":   {store.Seen, `\Seen`, store.AddFlags, "done.read"},
+	"unread": {store.Seen, `\Seen`, store.RemoveFlags, "done.unread"},
+	"star":   {store.Flagged, `\Flagged`, store.AddFlags, "done.star"},
+	"unstar": {store.Flagged, `\Flagged`, store.RemoveFlags, "done.unstar"},
 }
 
 // moveActions are the actions that move to a folder with a special use.
@@ -89,7 +90,7 @@ func (s *Server) act(v *visit) error {
 		return v.done(notice{Text: v.T("done.nothing")})
 	}
 	if flag, ok := flagActions[do]; ok {
-		return v.flag(chosen, flag.flag, flag.op, flag.done)
+		return v.flag(chosen, flag.flag, flag.name, flag.op, flag.done)
 	}
 	var to store.Mailbox
 	switch {
@@ -123,7 +124,7 @@ func (v *visit) done(n notice) error {
 	return v.redirect(ours(v.PostFormValue("back")))
 }
 
-func (v *visit) flag(chosen []selection, flag store.SystemFlags, op store.FlagOp, text string) error {
+func (v *visit) flag(chosen []selection, flag store.SystemFlags, name string, op store.FlagOp, text string) error {
 	ctx := v.Context()
 	count := 0
 	var changed []selection // what undo has to change back
@@ -146,6 +147,7 @@ func (v *visit) flag(chosen []selection, flag store.SystemFlags, op store.FlagOp
 			return err
 		}
 		changed = append(changed, selection{c.folder, other})
+		v.recordFlags(c.folder, other, op, name)
 	}
 	back := store.AddFlags
 	if op == store.AddFlags {
@@ -156,6 +158,7 @@ func (v *visit) flag(chosen []selection, flag store.SystemFlags, op store.FlagOp
 			if _, err := v.s.Store.SetFlags(v.Context(), c.ID, c.uids, back, store.Flags{System: flag}); err != nil {
 				return notice{}, err
 			}
+			v.recordFlags(c.folder, c.uids, back, name)
 		}
 		return notice{Text: v.T("done.undone")}, nil
 	})
@@ -164,7 +167,7 @@ func (v *visit) flag(chosen []selection, flag store.SystemFlags, op store.FlagOp
 
 // moved is what one move has done, to be moved back.
 type moved struct {
-	from, to store.MailboxID
+	from, to folder
 	pairs    []store.UIDPair
 }
 
@@ -185,7 +188,8 @@ func (v *visit) move(chosen []selection, to folder) error {
 				return err
 			}
 		}
-		all = append(all, moved{c.ID, to.ID, pairs})
+		all = append(all, moved{c.folder, to, pairs})
+		v.recordMove(c.folder, to, pairs)
 		count += len(pairs)
 	}
 	if count == 0 {
@@ -193,9 +197,11 @@ func (v *visit) move(chosen []selection, to folder) error {
 	}
 	undo := v.session.remember(func(v *visit) (notice, error) {
 		for _, m := range all {
-			if _, _, err := v.s.Store.Move(v.Context(), m.to, targets(m.pairs), m.from); err != nil {
+			back, _, err := v.s.Store.Move(v.Context(), m.to.ID, targets(m.pairs), m.from.ID)
+			if err != nil {
 				return notice{}, err
 			}
+			v.recordMove(m.to, m.from, back)
 		}
 		return notice{Text: v.T("done.undone")}, nil
 	})
@@ -222,6 +228,7 @@ func (v *visit) deleteForGood(chosen []selection) error {
 			return err
 		}
 		count += len(now)
+		v.recordFlags(c.folder, c.uids, store.AddFlags, `\Deleted`)
 	}
 	job := v.s.later.after(secondThoughts, func(ctx context.Context) error {
 		for _, c := range chosen {
@@ -240,6 +247,7 @@ func (v *visit) deleteForGood(chosen []selection) error {
 			if _, err := v.s.Store.SetFlags(v.Context(), c.ID, c.uids, store.RemoveFlags, flags); err != nil {
 				return notice{}, err
 			}
+			v.recordFlags(c.folder, c.uids, store.RemoveFlags, `\Deleted`)
 		}
 		return notice{Text: v.T("done.undone")}, nil
 	})

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/yubin-mail/yubin/wiretap"
 )
 
 // LiveSession is a connection of a mail program or another server. Its JSON
@@ -62,7 +64,7 @@ func (s *Server) showSessions(v *visit) error {
 }
 
 // Family is the protocol of a listener without how it is wrapped.
-func (p page) Family(proto string) string { return wireFamily(proto) }
+func (p page) Family(proto string) string { return wiretap.Protocol(proto) }
 
 // Transcript is where the visitor can read what is said in a session, or "".
 func (p page) Transcript(l LiveSession) string {

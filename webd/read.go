@@ -110,7 +110,12 @@ func (s *Server) showMessage(v *visit) error {
 // markSeen notes that a message has been read, unless the browser only looks
 // ahead. It returns the folder with its new counts.
 func (v *visit) markSeen(box folder, m *store.Message) (folder, error) {
-	if m.Flags.Has(store.Seen) || strings.Contains(v.Header.Get("Sec-Purpose"), "prefetch") || v.Method == "HEAD" {
+	if !v.opens() {
+		return box, nil
+	}
+	opened := "opened " + box.name(m.UID)
+	if m.Flags.Has(store.Seen) {
+		v.record(opened)
 		return box, nil
 	}
 	now, err := v.s.Store.SetFlags(v.Context(), box.ID, []store.UID{m.UID}, store.AddFlags, store.Flags{System: store.Seen})
@@ -119,8 +124,15 @@ func (v *visit) markSeen(box folder, m *store.Message) (folder, error) {
 	}
 	if len(now) == 1 {
 		m.Flags, m.ModSeq = now[0].Flags, now[0].ModSeq
+		v.record(opened, flagged(box, m.UID, store.AddFlags, `\Seen`))
 	}
 	return v.box()
+}
+
+// opens reports whether somebody looks at what is asked for, not a browser
+// that only looks ahead.
+func (v *visit) opens() bool {
+	return v.Method != "HEAD" && !strings.Contains(v.Header.Get("Sec-Purpose"), "prefetch")
 }
 
 // reader describes a message for the reading pane.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/yubin-mail/yubin/store"
+	"github.com/yubin-mail/yubin/wiretap"
 )
 
 // session is what we keep in memory of a login in one browser while it is in
@@ -32,6 +33,9 @@ type session struct {
 	warning *notice
 	undoing []undo
 	sent    []string // letters, so that none is sent twice
+
+	telling sync.Mutex
+	wire    *wiretap.Log // what the wire log is told; may be nil
 }
 
 // owns reports whether token is the session's.
@@ -157,6 +161,7 @@ func (ss *sessions) dropWhere(doomed func(*session) bool) {
 	for key, s := range ss.all {
 		if doomed(s) {
 			close(s.ended)
+			s.hush()
 			delete(ss.all, key)
 		}
 	}

@@ -3,7 +3,6 @@ package webd
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/yubin-mail/yubin/store"
@@ -33,7 +32,7 @@ func (v *visit) since(a *journey, box folder, m *store.Message) {
 	if v.s.Tap == nil {
 		return
 	}
-	id, name := "", uidName(strconv.FormatUint(uint64(box.UIDValidity), 10), strconv.FormatUint(uint64(m.UID), 10))
+	id, name := "", box.name(m.UID)
 	if n := len(a.Hops); n > 0 && a.Hops[n-1].Ours && mailID(a.Hops[n-1].ID) {
 		id = a.Hops[n-1].ID
 		a.LifeOf = "/wire?mail=" + id + "&at=" + name
@@ -51,7 +50,7 @@ func (v *visit) since(a *journey, box folder, m *store.Message) {
 	}
 	var own []wiretap.Session
 	for _, s := range v.s.Tap.Sessions() {
-		if s, ok := ownPart(s, v.user.Address); ok {
+		if s, ok := ownPart(s, v.user); ok {
 			own = append(own, s)
 		}
 	}

@@ -59,13 +59,17 @@ func (t *trail) follow(all []wiretap.Session) [][]deed {
 
 // in finds what one conversation has done.
 func (t *trail) in(s wiretap.Session) []deed {
-	switch wireFamily(s.Proto) {
+	switch wiretap.Protocol(s.Proto) {
 	case "smtp":
 		return t.inSMTP(s)
 	case "pop3":
 		return t.inPOP3(s)
 	case "imap":
 		return t.inIMAP(s)
+	case "relay":
+		return t.inRelay(s)
+	case "http":
+		return t.inHTTP(s)
 	}
 	return nil
 }
@@ -81,6 +85,32 @@ func (t *trail) inSMTP(s wiretap.Session) (found []deed) {
 			kind = "submitted"
 		}
 		found = append(found, deed{Kind: kind, Line: i, Reply: i})
+	}
+	return found
+}
+
+// inRelay finds what another server said to the mail.
+func (t *trail) inRelay(s wiretap.Session) (found []deed) {
+	var mark postmark
+	mine, asked := false, -1
+	for i, line := range s.Lines {
+		switch {
+		case line.Dir == wiretap.Client && line.Body:
+			mine = mine || mark.has(line.Text, t.id)
+		case line.Dir == wiretap.Client:
+			if mine && line.Text == "." {
+				asked = i
+			} else if verb, _, _ := strings.Cut(strings.ToUpper(line.Text), " "); verb == "MAIL" {
+				mine, asked, mark = false, -1, postmark{}
+			}
+		case line.Dir == wiretap.Server && asked >= 0:
+			kind := "relay-refused"
+			if strings.HasPrefix(line.Text, "2") {
+				kind = "relayed"
+			}
+			found = append(found, deed{Kind: kind, Detail: line.Text, Line: asked, Reply: i})
+			mine, asked = false, -1
+		}
 	}
 	return found
 }

@@ -35,8 +35,9 @@ type wirePage struct {
 	Sessions []wireSession
 	Open     []wireOpen
 	Life     *wireLife
-	Off      bool // the visitor's conversations are not kept
-	Opted    bool
+	On       bool // conversations are being recorded
+	Own      bool // only of those who have agreed, and each sees their own
+	Opted    bool // the visitor has
 	Admin    bool
 	Kept     int
 	Octets   int64
@@ -47,26 +48,26 @@ type wireFilter struct{ Proto, User, Device string }
 
 // wireSession is a row of the list.
 type wireSession struct {
-	ID                  uint64
-	Proto, Class, User  string
-	Device, Security    string
-	Start               time.Time
-	Took                string
-	Live                bool
-	Lines               int
-	URL, Beside         string
-	Here                bool
-	Octets              int64
-	Trips               int
-	Missing             int
-	Last, Remote, Local string
+	ID                 uint64
+	Proto, Class, User string
+	Device, Security   string
+	Start              time.Time
+	Took               string
+	Live               bool
+	Lines              int
+	URL, Beside        string
+	Here               bool
+	Octets             int64
+	Trips              int
+	Missing            int
+	Last, From, To     string
 }
 
 func (s *Server) showWire(v *visit) error {
 	q := v.URL.Query()
 	p := wirePage{
-		Filter: wireFilter{q.Get("proto"), q.Get("user"), q.Get("device")}, Protos: []string{"smtp", "pop3", "imap"},
-		Off: !s.Demo && !v.user.Tap, Opted: !s.Demo && v.user.Tap, Admin: v.user.Admin,
+		Filter: wireFilter{q.Get("proto"), q.Get("user"), q.Get("device")}, Protos: []string{"smtp", "pop3", "imap", "relay", "http"},
+		On: s.Tap.Enabled(), Own: !s.Demo, Opted: v.user.Tap, Admin: v.user.Admin,
 	}
 	p.Kept, p.Octets = s.Tap.Kept()
 	all := v.wireTalks()
@@ -97,18 +98,9 @@ func (s *Server) showWire(v *visit) error {
 }
 
 func (f wireFilter) takes(s wiretap.Session) bool {
-	return (f.Proto == "" || wireFamily(s.Proto) == f.Proto) &&
+	return (f.Proto == "" || wiretap.Protocol(s.Proto) == f.Proto) &&
 		(f.User == "" || slices.Contains(whose(s), f.User)) &&
 		(f.Device == "" || device(s) == f.Device)
-}
-
-// wireFamily is the protocol without how it is wrapped.
-func wireFamily(proto string) string {
-	switch proto = strings.TrimSuffix(proto, "s"); proto {
-	case "submission":
-		return "smtp"
-	}
-	return proto
 }
 
 // whose are the users that a session is about.
@@ -116,7 +108,7 @@ func whose(s wiretap.Session) []string {
 	if s.User != "" {
 		return []string{s.User}
 	}
-	return s.Recipients
+	return slices.Concat(s.Recipients, s.Senders)
 }
 
 // device is what tells one client from another: the address that it comes
@@ -139,9 +131,12 @@ func distinct(all []string) []string {
 
 func (v *visit) wireSession(s wiretap.Session) wireSession {
 	w := wireSession{
-		ID: s.ID, Proto: strings.ToUpper(s.Proto), Class: protoClass(wireFamily(s.Proto)), User: strings.Join(whose(s), ", "),
-		Device: device(s), Remote: s.Remote, Local: s.Local, Security: s.Security, Start: s.Start, Live: s.End.IsZero(), Lines: len(s.Lines),
+		ID: s.ID, Proto: strings.ToUpper(s.Proto), Class: protoClass(wiretap.Protocol(s.Proto)), User: strings.Join(whose(s), ", "),
+		Device: device(s), From: s.Remote, To: s.Local, Security: s.Security, Start: s.Start, Live: s.End.IsZero(), Lines: len(s.Lines),
 		Octets: s.ClientOctets + s.ServerOctets, Trips: int(s.Trips), Missing: s.Missing,
+	}
+	if s.Side == wiretap.ClientSide {
+		w.From, w.To = w.To, w.From
 	}
 	if !w.Live {
 		w.Took = fmt.Sprintf("%d ms", s.End.Sub(s.Start).Milliseconds())
@@ -184,6 +179,11 @@ func (s *Server) changeWire(v *visit) error {
 		if _, err := s.Store.UpdateUser(v.Context(), v.user.ID, store.UserChange{Tap: &on}); err != nil {
 			return err
 		}
+	case "start", "stop":
+		if !v.user.Admin {
+			return errNotFound
+		}
+		s.Tap.Enable(v.PostFormValue("do") == "start")
 	case "clear":
 		if !v.user.Admin {
 			return errNotFound
@@ -202,7 +202,7 @@ func (s *Server) wireEvents(v *visit) error {
 	q := v.URL.Query()
 	f := wiretap.Filter{Proto: q.Get("proto")}
 	if !s.Demo {
-		f.User = v.user.Address
+		f.User, f.Outgoing = v.user.Address, v.user.Admin
 	}
 	events, cancel := s.Tap.Subscribe(f) // before the stream flows, so that nothing is missed
 	defer cancel()

@@ -78,7 +78,7 @@ func (v *visit) deedText(d deed) string {
 	switch d.Kind {
 	case "moved", "copied":
 		return v.T("deed."+d.Kind, cmp.Or(v.labFolder(d.Detail), v.T("folder.inbox")))
-	case "flags", "told":
+	case "flags", "told", "relayed", "relay-refused":
 		return v.T("deed."+d.Kind, d.Detail)
 	}
 	return v.T("deed." + d.Kind)
@@ -92,12 +92,12 @@ func (s *Server) arrivalTranscript(u store.User, received string) (wiretap.Sessi
 		return wiretap.Session{}, false
 	}
 	for _, session := range slices.Backward(s.Tap.Sessions()) {
-		if wireFamily(session.Proto) != "smtp" || !slices.ContainsFunc(session.Lines, func(l wiretap.Line) bool {
+		if wiretap.Protocol(session.Proto) != "smtp" || !slices.ContainsFunc(session.Lines, func(l wiretap.Line) bool {
 			return acceptedAs(l) == received
 		}) {
 			continue
 		}
-		return ownPart(session, u.Address)
+		return ownPart(session, u)
 	}
 	return wiretap.Session{}, false
 }

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/yubin-mail/yubin/lab"
+	"github.com/yubin-mail/yubin/store"
 	"github.com/yubin-mail/yubin/wiretap"
 )
 
@@ -32,7 +34,7 @@ func (v *visit) wireTalks() []wiretap.Session {
 	}
 	var own []wiretap.Session
 	for _, session := range all {
-		if shown, ok := ownPart(session, v.user.Address); ok {
+		if shown, ok := ownPart(session, v.user); ok {
 			own = append(own, shown)
 		}
 	}
@@ -40,12 +42,16 @@ func (v *visit) wireTalks() []wiretap.Session {
 }
 
 // ownPart is what a user may see of a session, and false when that is nothing.
-func ownPart(s wiretap.Session, address string) (wiretap.Session, bool) {
-	if strings.EqualFold(s.User, address) {
+// Administrators see what goes out, but not what others write.
+func ownPart(s wiretap.Session, u store.User) (wiretap.Session, bool) {
+	own := func(address string) bool { return strings.EqualFold(address, u.Address) }
+	switch {
+	case own(s.User):
 		return s, true
-	}
-	if slices.ContainsFunc(s.Recipients, func(r string) bool { return strings.EqualFold(r, address) }) {
-		return s.For(address), true
+	case u.Admin && wiretap.Protocol(s.Proto) == "relay":
+		return s.ForAdmin(u.Address), true
+	case slices.ContainsFunc(s.Recipients, own), slices.ContainsFunc(s.Senders, own):
+		return s.For(u.Address), true
 	}
 	return wiretap.Session{}, false
 }
@@ -58,13 +64,13 @@ func (v *visit) wireTalk(id string) (wiretap.Session, bool) {
 	}
 	s, ok := v.s.Tap.Session(n)
 	if ok && !v.s.Demo {
-		s, ok = ownPart(s, v.user.Address)
+		s, ok = ownPart(s, v.user)
 	}
 	return s, ok
 }
 
 func (v *visit) wireOpen(s wiretap.Session, side string) wireOpen {
-	o := wireOpen{wireSession: v.wireSession(s), Side: side, Close: v.wireURL(side, ""), Try: tryLine(s.Proto, s.Local, s.Security == "tls")}
+	o := wireOpen{wireSession: v.wireSession(s), Side: side, Close: v.wireURL(side, ""), Try: tryAgain(s)}
 	lines := v.wireLines(s)
 	if o.Before = len(lines) - maxWireLines; o.Before > 0 {
 		lines = lines[o.Before:]
@@ -89,9 +95,31 @@ func acceptedAs(line wiretap.Line) string {
 	return words[len(words)-1]
 }
 
+// spoken is the language of a conversation.
+func spoken(proto string) string {
+	if proto = wiretap.Protocol(proto); proto == "relay" {
+		return "smtp"
+	}
+	return proto
+}
+
+// tryAgain is how somebody can have the same conversation from a terminal: at
+// our own door, or where we have called.
+func tryAgain(s wiretap.Session) string {
+	switch {
+	case wiretap.Protocol(s.Proto) == "http":
+		return "curl -i " + map[bool]string{false: "http", true: "https"}[s.Security == "tls"] + "://" + s.Local + "/login"
+	case s.Side == wiretap.ServerSide:
+		return tryLine(s.Proto, s.Local, s.Security == "tls")
+	case s.Security == "tls" && len(s.Lines) > 0 && s.Lines[0].Dir != wiretap.Note:
+		return "openssl s_client -quiet -crlf -starttls smtp -connect " + s.Remote
+	}
+	return tryLine(s.Proto, s.Remote, s.Security == "tls")
+}
+
 func (v *visit) wireLines(s wiretap.Session) []labLine {
 	var all []labLine
-	for _, line := range lab.Explain(wireFamily(s.Proto), s.Lines) {
+	for _, line := range lab.Explain(spoken(s.Proto), s.Lines) {
 		line.After = line.Time.Sub(s.Start)
 		all = append(all, v.labLine(line))
 	}
@@ -109,6 +137,12 @@ func (s *Server) wireFile(v *visit) error {
 		return errNotFound
 	}
 	v.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=\"%s-%s.txt\"", c.Proto, id))
-	v.send("text/plain", []byte(wiretap.Transcript(c)))
+	v.send("text/plain", []byte(transcriptFile(c)))
 	return nil
+}
+
+// transcriptFile is a conversation as a file that tests can play.
+func transcriptFile(s wiretap.Session) string {
+	head := fmt.Sprintf("# %s %s, %s", strings.ToUpper(s.Proto), strings.Join(whose(s), ", "), s.Start.UTC().Format(time.RFC3339))
+	return head + "\n-- talk --\nopen " + spoken(s.Proto) + "\n" + wiretap.Transcript(s)
 }

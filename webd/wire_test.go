@@ -12,6 +12,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/yubin-mail/yubin/internal/transcript"
 	"github.com/yubin-mail/yubin/store"
 	"github.com/yubin-mail/yubin/wiretap"
 )
@@ -255,4 +256,164 @@ func TestBrowserShowsTheWire(t *testing.T) {
 		chromedp.Click(`.talkhead a[href^="/wire?mail="]`), chromedp.WaitVisible(`.life .pop`),
 	)
 	w.look("wire-life-en", 1440, 900, "light")
+}
+
+// goOut lets our server carry mail of Alice and of Bob to another.
+func goOut(t testing.TB, tap *wiretap.Tap) {
+	t.Helper()
+	client, inner := net.Pipe()
+	us := tap.Wrap(client, "relay", wiretap.ClientSide)
+	defer us.Close()
+	defer inner.Close()
+	for _, line := range strings.Split("S: 220 far.test\nC: EHLO us\nS: 250 far.test\n"+
+		"=alice@example.test\nC: MAIL FROM:<alice@example.test>\nS: 250 ok\nC: RCPT TO:<blind@far.test>\nS: 250 ok\nC: DATA\nS: 354 go\nC: Received: from x\nC: \tid abcdefgh12345678;\nC: \nC: of Alice\nC: .\nS: 250 taken as <b>x</b>\n"+
+		"=bob@example.test\nC: MAIL FROM:<bob@example.test>\nS: 250 ok\nC: RCPT TO:<secret@far.test>\nS: 250 ok\nC: DATA\nS: 354 go\nC: Subject: x\nC: \nC: of Bob\nC: .\nS: 250 taken\n"+
+		"=\nC: QUIT\nS: 221 bye", "\n") {
+		if address, ok := strings.CutPrefix(line, "="); ok {
+			wiretap.Sender(us, address, true)
+			continue
+		}
+		from, to := us, net.Conn(inner)
+		if strings.HasPrefix(line, "S: ") {
+			from, to = inner, us
+		}
+		text := line[3:] + "\r\n"
+		heard := make(chan error, 1)
+		go func() {
+			_, err := io.ReadFull(to, make([]byte, len(text)))
+			heard <- err
+		}()
+		if _, err := io.WriteString(from, text); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-heard; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (s *labSite) makeAdmin(address string) {
+	s.t.Helper()
+	yes := true
+	u, err := s.system.Store.UserByAddress(s.t.Context(), address)
+	if err == nil {
+		_, err = s.system.Store.UpdateUser(s.t.Context(), u.ID, store.UserChange{Admin: &yes})
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestOutgoingMailIsItsSenders(t *testing.T) {
+	site, tap := wireSite(t, false)
+	goOut(t, tap)
+	site.system.AddUser(t, "carol@example.test", "secret")
+	alice, carol := site.login("alice@example.test"), site.login("carol@example.test")
+	text := alice.get("/wire/1.txt")
+	if _, err := transcript.Parse([]byte(text)); err != nil {
+		t.Errorf("%v: %s", err, text)
+	}
+	for want, there := range map[string]bool{"EHLO us": true, "RCPT TO:<blind@far.test>": true, "of Alice": true, "QUIT": true, "bob@": false, "secret@": false, "of Bob": false} {
+		if strings.Contains(text, want) != there {
+			t.Errorf("Alice, %q: %s", want, text)
+		}
+	}
+	if status := carol.status("/wire/1.txt"); status != http.StatusNotFound {
+		t.Errorf("Carol, who has sent nothing: %d", status)
+	}
+	if page := carol.get("/wire?a=1&mail=abcdefgh12345678"); strings.Contains(page, "far.test") {
+		t.Error("Carol is shown what others have sent")
+	}
+	if page := unescape(alice.get("/wire?mail=abcdefgh12345678")); !strings.Contains(page, "the next server took it: 250 taken as <b>x</b>") {
+		t.Error("the mail's life does not end at the other server")
+	}
+	if page := alice.get("/wire?proto=pop3"); strings.Contains(page, ">RELAY<") {
+		t.Error("the filter does not hold")
+	}
+	site.makeAdmin("carol@example.test")
+	text = carol.get("/wire/1.txt")
+	for want, there := range map[string]bool{"blind@far.test": true, "secret@far.test": true, "of Alice": false, "of Bob": false, "Subject": false} {
+		if strings.Contains(text, want) != there {
+			t.Errorf("an admin, %q: %s", want, text)
+		}
+	}
+}
+
+func TestRecordingIsSwitched(t *testing.T) {
+	tap := wiretap.New(wiretap.Config{})
+	site := newLabSite(t, func(c *Config) { c.Demo, c.Tap = false, tap })
+	site.makeAdmin("bob@example.test")
+	alice, bob := site.login("alice@example.test"), site.login("bob@example.test")
+	for _, v := range []*labVisitor{alice, bob} {
+		page := v.get("/wire")
+		for _, want := range []string{"This server is not recording", "passwords masked", "stays in memory", "those who have agreed"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page does not say %q", want)
+			}
+		}
+		if admin := v == bob; strings.Contains(page, `value="start"`) != admin || strings.Contains(page, "wiretap.enabled") != admin || strings.Contains(page, "An administrator can turn it on") == admin {
+			t.Errorf("admin %v: who can turn it on is not said", admin)
+		}
+	}
+	if status, _ := alice.post("/wire", url.Values{"do": {"start"}}); status != http.StatusNotFound || tap.Enabled() {
+		t.Errorf("a user starts the recording: %d", status)
+	}
+	say(t, tap, "pop3", pop3Of("alice@example.test", "hush")...)
+	bob.post("/wire", url.Values{"do": {"start"}})
+	say(t, tap, "pop3", pop3Of("alice@example.test", "hush")...)
+	if n := len(tap.Sessions()); !tap.Enabled() || n != 1 {
+		t.Errorf("after the start, %d are kept", n)
+	}
+	if page := alice.get("/wire"); !strings.Contains(page, "You can turn that on") {
+		t.Error("Alice is not asked whether she agrees")
+	}
+	if status, _ := alice.post("/wire", url.Values{"do": {"stop"}}); status != http.StatusNotFound || !tap.Enabled() {
+		t.Errorf("a user stops the recording: %d", status)
+	}
+	bob.post("/wire", url.Values{"do": {"stop"}})
+	say(t, tap, "pop3", pop3Of("alice@example.test", "hush")...)
+	if n := len(tap.Sessions()); tap.Enabled() || n != 1 {
+		t.Errorf("after the end, %d are kept", n)
+	}
+}
+
+// TestTheBrowserIsADeviceToo reads, flags and moves a mail, and looks at what
+// is told of it.
+func TestTheBrowserIsADeviceToo(t *testing.T) {
+	site, tap := wireSite(t, false)
+	uid, name, _ := site.arrive()
+	v := site.login("alice@example.test")
+	path := "/m/inbox/" + number(int(uid))
+	v.get(path)
+	if n := len(tap.Sessions()); n != 0 {
+		t.Fatalf("%d kept of somebody who has not agreed", n)
+	}
+	v.post("/wire", url.Values{"do": {"on"}})
+	v.get(path)
+	v.post("/act", url.Values{"do": {"star"}, "m": {"inbox/" + number(int(uid))}})
+	v.post("/act", url.Values{"do": {"archive"}, "m": {"inbox/" + number(int(uid))}})
+	talk := wiretap.Transcript(tap.Sessions()[0])
+	want := "C: GET " + path + " HTTP/1.1\n# (opened " + name + ")\nS: HTTP/1.1 200 OK\nC: POST /act HTTP/1.1\n# (flags " + name + " +\\Flagged)\nS: HTTP/1.1 303 See Other\n" +
+		"C: POST /act HTTP/1.1\n# (moved " + name + " "
+	if !strings.HasPrefix(talk, want) || !strings.Contains(talk, " Archive)\n") {
+		t.Errorf("%s\nwant\n%s", talk, want)
+	}
+	page := unescape(v.get("/m/Archive/1/arrived"))
+	for _, text := range []string{"opened it in the browser", `changed its flags: +\Flagged`, "moved it to Archive"} {
+		if !strings.Contains(page, text) {
+			t.Errorf("the page of the mail does not say %q", text)
+		}
+	}
+	v.post("/wire", url.Values{"do": {"off"}})
+	v.get("/m/Archive/1")
+	if s := tap.Sessions()[0]; s.End.IsZero() || strings.Count(wiretap.Transcript(s), "opened") != 1 {
+		t.Error("it goes on after Alice has changed her mind")
+	}
+	v.post("/wire", url.Values{"do": {"on"}})
+	tap.Clear()
+	v.get("/m/Archive/1")
+	v.post("/logout", url.Values{})
+	if all := tap.Sessions(); len(all) != 1 || all[0].End.IsZero() {
+		t.Errorf("after the logout: %+v", all)
+	}
 }

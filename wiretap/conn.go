@@ -26,26 +26,35 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !l.tap.Enabled() {
+		return c, nil
+	}
 	return l.tap.wrap(c, l.proto, l.security, ServerSide), nil
 }
 
 func (t *Tap) wrap(c net.Conn, proto, security string, side Side) net.Conn {
-	tapped := &Conn{Conn: c, record: newRecord(t, c, proto, security, side)}
+	tapped := &Conn{Conn: c, record: newRecord(t, addr(c.LocalAddr()), addr(c.RemoteAddr()), proto, security, side)}
 	tapped.reads, tapped.writes = Client, Server
 	if side == ClientSide {
 		tapped.reads, tapped.writes = Server, Client
 	}
-	if s, ok := find[interface{ ConnectionState() tls.ConnectionState }](c); ok {
-		return &tlsConn{tapped, s.ConnectionState}
+	return tapped.withState()
+}
+
+// withState is the connection with the state of the TLS beneath, if there is.
+func (c *Conn) withState() net.Conn {
+	if s, ok := find[interface{ ConnectionState() tls.ConnectionState }](c.Conn); ok {
+		return &tlsConn{c, s.ConnectionState}
 	}
-	return tapped
+	return c
 }
 
 // Conn is a connection that is recorded.
 type Conn struct {
 	net.Conn
 	record        *record
-	reads, writes Dir // whose words Read returns, and Write sends
+	reads, writes Dir         // whose words Read returns, and Write sends
+	covered       atomic.Bool // TLS has started, and is recorded above
 	closed        atomic.Bool
 }
 
@@ -63,14 +72,14 @@ func (c *Conn) NetConn() net.Conn { return c.Conn }
 
 func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if n > 0 {
+	if n > 0 && !c.covered.Load() {
 		c.record.heard(c.reads, b[:n])
 	}
 	return n, err
 }
 
 func (c *Conn) Write(b []byte) (int, error) {
-	if len(b) > 0 {
+	if len(b) > 0 && !c.covered.Load() {
 		c.record.heard(c.writes, b)
 	}
 	return c.Conn.Write(b)

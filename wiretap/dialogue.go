@@ -2,7 +2,10 @@ package wiretap
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -16,7 +19,7 @@ const (
 	// maxWaiting bounds the commands that have no reply yet.
 	maxWaiting = 8192
 	// maxEchoes bounds the secrets remembered until they cannot be echoed.
-	maxEchoes = 4
+	maxEchoes = 8
 )
 
 // grammar is the syntax of one protocol. Its methods are called with whole
@@ -34,6 +37,7 @@ type dialogue struct {
 	keep      func(Line)
 	bodyLines int
 	streams   [2]stream
+	outgoing  bool     // we are the client
 	auth      bool     // SMTP: a login has succeeded, or is under way
 	stopped   bool     // nothing more can be told
 	command   int      // SMTP: which command lines belong to
@@ -69,8 +73,6 @@ func newDialogue(family string, bodyLines int, keep func(Line)) *dialogue {
 		d.grammar = &pop3{dialogue: d, waiting: []popCommand{{verb: greeting, body: -1}}}
 	case "imap":
 		d.grammar = &imap{dialogue: d}
-	default:
-		panic("wiretap: no grammar for " + family)
 	}
 	return d
 }
@@ -187,6 +189,15 @@ func (d *dialogue) stop(why string) {
 	d.forget()
 }
 
+// resume goes on after a stop, where TLS that started has been uncovered. What
+// waits for a reply still does.
+func (d *dialogue) resume() {
+	d.stopped, d.auth = false, false
+	for i := range d.streams {
+		d.streams[i] = stream{dir: d.streams[i].dir}
+	}
+}
+
 // lost ends the record because what follows cannot be told apart from
 // secrets any more.
 func (d *dialogue) lost() { d.stop("the tap lost step here") }
@@ -214,16 +225,29 @@ func (d *dialogue) forget() {
 }
 
 // remember keeps a secret for as long as the reply may repeat it, with its
-// quotes and without: in POP3 they are part of it, in IMAP they are not.
+// quotes and without: in POP3 they are part of it, in IMAP they are not. Of a
+// SASL message it keeps what is inside too.
 func (d *dialogue) remember(secret []byte) {
 	forms := [][]byte{secret}
 	if inside, ok := bytes.CutPrefix(secret, []byte(`"`)); ok {
 		forms = [][]byte{bytes.TrimSuffix(inside, []byte(`"`)), secret}
 	}
+	if inside, err := base64.StdEncoding.DecodeString(string(secret)); err == nil {
+		forms = append(forms, bytes.Split(inside, []byte{0})...)
+	}
 	for _, form := range forms {
-		if len(form) >= 4 && len(d.echoes) < maxEchoes {
+		if len(form) >= 4 && len(d.echoes) < maxEchoes && !slices.ContainsFunc(d.echoes, func(e []byte) bool { return bytes.Equal(e, form) }) {
 			d.echoes = append(d.echoes, bytes.Clone(form))
 		}
+	}
+}
+
+// next is for a new command, whose reply has nothing to do with the secrets
+// before. A stranger whose client we are is not trusted with that: what they
+// have been told, they might say at any time.
+func (d *dialogue) next() {
+	if !d.outgoing {
+		d.echoes = nil
 	}
 }
 
@@ -231,8 +255,20 @@ func (d *dialogue) maskEchoes(text []byte) []byte {
 	for _, secret := range d.echoes {
 		text = bytes.ReplaceAll(text, secret, []byte(Mask))
 	}
-	return text
+	if !d.outgoing || len(d.echoes) == 0 {
+		return text
+	}
+	return wordInBase64.ReplaceAllFunc(text, func(word []byte) []byte {
+		inside, err := base64.RawStdEncoding.DecodeString(string(bytes.TrimRight(word, "=")))
+		if err == nil && slices.ContainsFunc(d.echoes, func(secret []byte) bool { return bytes.Contains(inside, secret) }) {
+			return []byte(Mask)
+		}
+		return word
+	})
 }
+
+// wordInBase64 is where a secret that was not sent in base64 may come back.
+var wordInBase64 = regexp.MustCompile(`[A-Za-z0-9+/]{6,}={0,2}`)
 
 // beginBody makes what comes on a stream part of a body, of which show lines
 // are shown.

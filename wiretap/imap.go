@@ -44,7 +44,7 @@ func (p *imap) client(line []byte) {
 		p.more = false
 		p.rest(line, marker)
 	} else {
-		p.echoes = nil
+		p.next()
 		p.begin(line, marker)
 	}
 	if !ok {

@@ -34,7 +34,7 @@ func (p *pop3) client(line []byte) {
 		p.response(line)
 		return
 	}
-	p.echoes = nil
+	p.next()
 	word, rest := cutWord(line)
 	c := popCommand{verb: verb(word), body: -1}
 	switch c.verb {

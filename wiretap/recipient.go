@@ -8,14 +8,19 @@ import (
 // For returns what the holder of the addresses may see of an SMTP session
 // that brought them mail: the transactions they are a recipient of, without
 // the other recipients (who may be blind copies), the replies to those, and
-// the Bcc field. Sessions of other protocols are returned as they are.
+// the Bcc field. Of a session of the relay it is what carried their own mail.
+// Sessions of other protocols are returned as they are.
 func (s Session) For(addresses ...string) Session {
-	if family(s.Proto) != "smtp" {
+	switch Protocol(s.Proto) {
+	case "relay":
+		return s.outgoing(func(sender string) bool { return containsFold(addresses, sender) }, nil)
+	case "smtp":
+	default:
 		return s
 	}
 	f := filter{addresses: addresses, hidden: make(map[int]bool)}
 	for _, n := range s.namings {
-		if slices.ContainsFunc(addresses, func(a string) bool { return strings.EqualFold(a, n.user) }) {
+		if containsFold(addresses, n.user) {
 			f.named = append(f.named, n.named)
 		}
 	}
@@ -33,6 +38,15 @@ func (s Session) For(addresses ...string) Session {
 	}
 	s.Recipients = slices.DeleteFunc(slices.Clone(s.Recipients), func(r string) bool { return !f.mine(r) })
 	return s
+}
+
+// forAll is what all whose part is kept may see together.
+func (s Session) forAll() Session {
+	return s.For(slices.Concat(s.Recipients, s.Senders)...)
+}
+
+func containsFold(all []string, one string) bool {
+	return slices.ContainsFunc(all, func(a string) bool { return strings.EqualFold(a, one) })
 }
 
 type filter struct {
@@ -109,7 +123,7 @@ func (f *filter) isBcc(text string) bool {
 // mine reports whether an address is one of ours, with or without a detail
 // after a plus sign.
 func (f *filter) mine(address string) bool {
-	if slices.ContainsFunc(f.named, func(n string) bool { return strings.EqualFold(n, address) }) {
+	if containsFold(f.named, address) {
 		return true
 	}
 	local, domain, _ := strings.Cut(address, "@")

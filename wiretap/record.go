@@ -26,19 +26,22 @@ type record struct {
 	bytes    int
 	claimed  bool // it is in the tap's list
 	dropped  bool // its user has not opted in, or there was no room
+	owner    int  // whose the lines are now, see Line
+	mute     bool // somebody's who has not opted in: they are not kept
 	dialogue *dialogue
 }
 
 // lineCost is what a kept line costs beside its text.
 const lineCost = 96
 
-func newRecord(t *Tap, c net.Conn, proto, security string, side Side) *record {
+func newRecord(t *Tap, local, remote, proto, security string, side Side) *record {
 	r := &record{tap: t, id: t.lastID.Add(1)}
 	r.session = Session{
 		ID: r.id, Proto: proto, Security: security, Side: side,
-		Local: addr(c.LocalAddr()), Remote: addr(c.RemoteAddr()), Start: t.config.Now(),
+		Local: local, Remote: remote, Start: t.config.Now(),
 	}
 	r.dialogue = newDialogue(family(proto), t.config.BodyLines, r.keep)
+	r.dialogue.outgoing = Protocol(proto) == "relay"
 	if t.config.Everyone {
 		r.mu.Lock()
 		r.claim()
@@ -65,6 +68,9 @@ func (r *record) heard(dir Dir, b []byte) {
 		return
 	}
 	r.mu.Lock()
+	if !r.tap.on.Load() {
+		r.dialogue.stop("recording was switched off here")
+	}
 	r.dialogue.feed(dir, b)
 	if r.dialogue.stopped {
 		r.off.Store(true)
@@ -81,9 +87,10 @@ func (t *Tap) evictIfOver() {
 
 // keep is where the dialogue's lines arrive, masked. mu is held.
 func (r *record) keep(line Line) {
-	if r.dropped {
+	if r.dropped || r.mute {
 		return
 	}
+	line.owner = r.owner
 	line.Time = r.tap.config.Now()
 	r.session.Lines = append(r.session.Lines, line)
 	r.grow(len(line.Text) + lineCost)
@@ -214,7 +221,7 @@ func (r *record) end() {
 	r.session.End = r.tap.config.Now()
 	if r.shared() {
 		before := r.bytes
-		r.session = r.session.For(r.session.Recipients...)
+		r.session = r.session.forAll()
 		r.grow(r.session.size() - before)
 	}
 	for _, v := range *r.tap.viewers.Load() {
@@ -245,7 +252,7 @@ func (r *record) visible() (Session, bool) {
 	}
 	s := r.copied()
 	if r.shared() {
-		s = s.For(s.Recipients...)
+		s = s.forAll()
 	}
 	return s, true
 }
@@ -254,7 +261,7 @@ func (r *record) visible() (Session, bool) {
 func (r *record) head() Session {
 	s := r.session
 	s.Lines = nil
-	s.Recipients, s.namings = slices.Clone(s.Recipients), slices.Clone(s.namings)
+	s.Recipients, s.namings, s.Senders = slices.Clone(s.Recipients), slices.Clone(s.namings), slices.Clone(s.Senders)
 	s.ClientOctets, s.ServerOctets = r.octets[0].Load(), r.octets[1].Load()
 	s.Trips = r.trips.Load()
 	return s

@@ -265,6 +265,62 @@ C: two
 C: .
 S: 250 ok
 `},
+	{"relay plain, and a server that tells", "relay", `
+S: 220 smart ESMTP
+C: EHLO us
+S: 250-smart
+S: 250 AUTH PLAIN
+C: AUTH PLAIN AGFkYS1sb3ZlbGFjZQBHZWhlaW0rV29ydC80Mg==
+S: 235 hello ada-lovelace, with Geheim+Wort/42
+C: MAIL FROM:<bob@x>
+C: RCPT TO:<eve@y>
+S: 250 Geheim+Wort/42 or R2VoZWltK1dvcnQvNDI= or AGFkYS1sb3ZlbGFjZQBHZWhlaW0rV29ydC80Mg==
+S: 550 no
+`, []string{"ada-lovelace", "R2VoZWltK1dvcnQvNDI", "AGFkYS1sb3ZlbGFjZQ"}, `
+S: 220 smart ESMTP
+C: EHLO us
+S: 250-smart
+S: 250 AUTH PLAIN
+C: AUTH PLAIN ••••
+S: 235 hello ••••, with ••••
+C: MAIL FROM:<bob@x>
+C: RCPT TO:<eve@y>
+S: 250 •••• or •••• or ••••
+S: 550 no
+`},
+	{"relay login, after a refusal", "relay", `
+S: 220 smart ESMTP
+C: EHLO us
+S: 250 AUTH LOGIN
+C: AUTH PLAIN
+S: 334 
+C: AGFkYS1sb3ZlbGFjZQBHZWhlaW0rV29ydC80Mg==
+S: 504 no
+C: AUTH LOGIN YWRhLWxvdmVsYWNl
+S: 334 UGFzc3dvcmQ6
+C: R2VoZWltK1dvcnQvNDI=
+S: 334 YW5vdGhlciBvbmU=
+C: *
+S: 501 Geheim+Wort/42 was not it
+C: QUIT
+S: 221 bye ada-lovelace
+`, []string{"ada-lovelace", "YWRhLWxvdmVsYWNl", "R2VoZWltK1dvcnQvNDI", "AGFkYS1sb3ZlbGFjZQ"}, `
+S: 220 smart ESMTP
+C: EHLO us
+S: 250 AUTH LOGIN
+C: AUTH PLAIN
+S: 334\x20
+C: ••••
+S: 504 no
+C: AUTH LOGIN ••••
+S: 334 UGFzc3dvcmQ6
+C: ••••
+S: 334 ••••
+C: *
+S: 501 •••• was not it
+C: QUIT
+S: 221 bye ••••
+`},
 	{"imap login", "imap", `
 S: * OK ready
 C: 1 LOGIN ada Geheim+Wort/42
@@ -466,6 +522,7 @@ func pieces(talk string) (all []piece) {
 func overhear(proto string, talk []piece, split func(string) []string) string {
 	var s Session
 	d := newDialogue(family(proto), 3, func(l Line) { s.Lines = append(s.Lines, l) })
+	d.outgoing = Protocol(proto) == "relay"
 	for _, p := range talk {
 		for _, part := range split(p.text) {
 			d.feed(p.dir, []byte(part))

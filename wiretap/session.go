@@ -23,6 +23,10 @@ type Session struct {
 	Recipients []string
 	namings    []naming // by which names the client has called them
 
+	// Senders are whose mail went over a connection of ours to another
+	// server, as far as they have opted in; [Postmaster] is this server.
+	Senders []string
+
 	Lines   []Line
 	Missing int // lines at the beginning that there was no room for
 
@@ -60,6 +64,7 @@ type Line struct {
 	Body bool   // part of a message or literal
 
 	command int // SMTP: which command it is, or answers; see For
+	owner   int // which of the Senders it belongs to, from 1; 0 is the connection
 }
 
 // String is the line as transcripts have it. A client's line that was cut has

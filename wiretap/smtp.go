@@ -51,7 +51,7 @@ func (p *smtp) client(line []byte) {
 		p.bodyLine(s, line)
 		return
 	}
-	p.echoes = nil
+	p.next()
 	p.commands++
 	p.command = p.commands
 	word, rest := cutWord(line)

@@ -16,12 +16,16 @@
 //     opted in, it is dropped. Config.Everyone, for demonstrations, keeps all.
 //   - One SMTP session names all recipients of a message. What a recipient
 //     may see of it is [Session.For].
+//   - A connection of ours to another server carries the mail of many users.
+//     Each line of it belongs to one of them or to the connection, see
+//     [Sender]; what belongs to somebody who has not opted in is not kept.
 //   - What is kept is bounded, in sessions, in bytes and per line. A viewer
 //     who is slow loses lines, which are counted; the session never waits.
 //   - A line of the server is recorded before it is sent, so that it always
 //     stands before what it causes.
 //   - Once TLS starts inside a connection there is nothing more to see. Put
-//     the tap above TLS instead: it hands ConnectionState through.
+//     the tap above TLS instead: it hands ConnectionState through. Where we
+//     are the client, [Secured] does so in the middle of a session.
 //
 // Read conn.go first (where bytes are seen), then dialogue.go (how they
 // become lines) and the grammar of a protocol, such as pop3.go.
@@ -37,7 +41,7 @@ import (
 
 // Config says what a tap keeps.
 type Config struct {
-	Enabled     bool             // false: Listen and Wrap change nothing
+	Enabled     bool             // record from the start; see [Tap.Enable]
 	Everyone    bool             // keep every session, whatever its user chose: for demonstrations
 	MaxSessions int              // sessions kept; 0 is 200
 	MaxBytes    int              // memory for all lines kept; 0 is 16 MiB
@@ -53,6 +57,7 @@ const unclaimedBytes = 16 << 10
 // not enabled.
 type Tap struct {
 	config  Config
+	on      atomic.Bool
 	lastID  atomic.Uint64
 	bytes   atomic.Int64
 	viewers atomic.Pointer[[]*viewer]
@@ -76,31 +81,37 @@ func New(c Config) *Tap {
 		c.Now = time.Now
 	}
 	t := &Tap{config: c}
+	t.on.Store(c.Enabled)
 	t.viewers.Store(new([]*viewer))
 	return t
 }
 
-// Listen returns a listener whose connections are recorded. proto is smtp,
-// submission, pop3 or imap, or one of them with an s at its end; security is
-// for the viewer, such as "tls". A protocol the tap does not know is not
-// recorded: it could not tell its secrets.
+// Enabled reports whether conversations are recorded.
+func (t *Tap) Enabled() bool { return t != nil && t.on.Load() }
+
+// Enable switches recording on, from the next connection, or off, at once.
+// What is kept stays until it is cleared.
+func (t *Tap) Enable(on bool) { t.on.Store(on) }
+
+// Listen returns a listener whose connections are recorded while the tap is
+// enabled. proto is smtp, submission, pop3 or imap, or one of them with an s
+// at its end; security is for the viewer, such as "tls". A protocol the tap
+// does not know is not recorded: it could not tell its secrets.
 func (t *Tap) Listen(l net.Listener, proto, security string) net.Listener {
-	if t == nil || !t.config.Enabled || family(proto) == "" {
+	if t == nil || family(proto) == "" {
 		return l
 	}
 	return &listener{Listener: l, tap: t, proto: proto, security: security}
 }
 
-// Wrap returns c recorded; side is the one that we are.
+// Wrap returns c recorded; side is the one that we are. Besides the protocols
+// of Listen there is relay, which is SMTP to other servers.
 func (t *Tap) Wrap(c net.Conn, proto string, side Side) net.Conn {
-	if t == nil || !t.config.Enabled || family(proto) == "" {
+	if !t.Enabled() || family(proto) == "" {
 		return c
 	}
 	return t.wrap(c, proto, "", side)
 }
-
-// Enabled reports whether conversations are recorded.
-func (t *Tap) Enabled() bool { return t != nil && t.config.Enabled }
 
 // Sessions returns what is kept, oldest first.
 func (t *Tap) Sessions() []Session {
@@ -190,15 +201,26 @@ func (t *Tap) evict() {
 
 // family is the grammar that a protocol's name stands for, or "".
 func family(proto string) string {
-	switch proto {
-	case "smtp", "smtps", "submission", "submissions":
+	switch p := Protocol(proto); p {
+	case "relay":
 		return "smtp"
-	case "pop3", "pop3s":
-		return "pop3"
-	case "imap", "imaps":
-		return "imap"
+	case "smtp", "pop3", "imap":
+		return p
 	}
 	return ""
+}
+
+// Protocol is what a session's Proto stands for, whatever is around it: smtp
+// for what comes in, relay for what goes out, pop3, imap or http. Another
+// name is returned as it is.
+func Protocol(proto string) string {
+	switch proto {
+	case "smtps", "submission", "submissions":
+		return "smtp"
+	case "pop3s", "imaps", "https":
+		return proto[:len(proto)-1]
+	}
+	return proto
 }
 
 // Clear forgets all sessions, those that are still open included: of these

@@ -8,8 +8,11 @@ import (
 
 // Filter chooses sessions.
 type Filter struct {
-	Proto string // smtp, pop3 or imap, or "" for all; smtp includes submission
+	Proto string // what [Protocol] returns, or "" for all
 	User  string // the address of a user, or "" for all
+	// Outgoing lets a user who administers the server have the relay's
+	// sessions as [Session.ForAdmin] shows them.
+	Outgoing bool
 }
 
 // Event is a line of a session as it happens, or the session's end.
@@ -86,7 +89,7 @@ func (v *viewer) live(r *record) bool {
 }
 
 func (v *viewer) wants(r *record) bool {
-	return v.filter.Proto == "" || family(v.filter.Proto) == family(r.session.Proto)
+	return v.filter.Proto == "" || Protocol(v.filter.Proto) == Protocol(r.session.Proto)
 }
 
 // end shows the end of a session, and before it what could not be shown
@@ -97,11 +100,14 @@ func (v *viewer) end(r *record) {
 	if !v.joined[r.id] {
 		user := v.filter.User
 		s := r.copied()
-		mine := user == "" || user == s.User || slices.Contains(s.Recipients, user)
-		if r.dropped || !v.wants(r) || !mine {
+		mine := user == "" || user == s.User || slices.Contains(s.Recipients, user) || slices.Contains(s.Senders, user)
+		all := v.filter.Outgoing && Protocol(s.Proto) == "relay"
+		if r.dropped || !v.wants(r) || !mine && !all {
 			return
 		}
-		if user != "" && user != s.User {
+		if all {
+			s = s.ForAdmin(user)
+		} else if user != "" && user != s.User {
 			s = s.For(user)
 		}
 		v.sendAll(s)

@@ -32,6 +32,7 @@ func (n *node) send() error {
 	c.Names = n.cfg.TLSNames
 	c.Original = n.original
 	c.Store = n.store
+	c.Tap = n.tap
 	c.Log = n.log.With("listener", "relay")
 	c.PolicyDir = filepath.Join(n.cfg.DataDir, "mta-sts")
 	if c.Roots, err = n.cfg.authorities(); err != nil {

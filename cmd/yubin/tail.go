@@ -40,7 +40,7 @@ type heard struct {
 // tail streams what the wiretap hears. What it may hear is the wiretap's
 // rule: outside a demonstration only of users who have agreed.
 func (n *node) tail(w http.ResponseWriter, r *http.Request) {
-	if !n.cfg.WiretapEnabled {
+	if !n.tap.Enabled() {
 		http.Error(w, "off", http.StatusNotFound)
 		return
 	}
