@@ -192,6 +192,19 @@ func (s *Store) Retry(ctx context.Context, ids ...QueueID) (int, error) {
 	})
 }
 
+// AdvanceQueue makes everything that waits as old, and its next attempt as
+// near, as if d had passed, and returns how many recipients that are. Only a
+// demonstration has a use for it.
+func (s *Store) AdvanceQueue(ctx context.Context, d time.Duration) (n int, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		k, err := t.affected(`UPDATE queue SET created = created - $1, next = next - $1`, d.Milliseconds())
+		n = int(k)
+		t.then(s.hub.wakeQueue)
+		return err
+	})
+	return n, err
+}
+
 // Drop removes recipients without a notice to anybody.
 func (s *Store) Drop(ctx context.Context, ids ...QueueID) (int, error) {
 	return s.changeQueue(ctx, ids, func(t *tx, id QueueID) (int64, error) {

@@ -333,6 +333,11 @@ func (s *Server) actOnQueue(v *visit) error {
 		n, err = s.Store.Hold(v.Context(), false, ids...)
 	case "drop":
 		n, err = s.Store.Drop(v.Context(), ids...)
+	case "advance":
+		if !s.Demo {
+			return errDemoOnly
+		}
+		n, err = s.Store.AdvanceQueue(v.Context(), 2*time.Hour)
 	default:
 		return errForm
 	}

@@ -180,6 +180,11 @@ func TestAdminPage(t *testing.T) {
 	if q, _ = o.s.Store.Queue(t.Context()); q[0].Held || q[0].Next.After(o.now) {
 		t.Errorf("%+v", q)
 	}
+	was := q[0]
+	ada.mustPost("/admin/queue", "do", "advance")
+	if q, _ = o.s.Store.Queue(t.Context()); !q[0].Next.Equal(was.Next.Add(-2*time.Hour)) || !q[0].Created.Equal(was.Created.Add(-2*time.Hour)) {
+		t.Errorf("%+v, it was %+v", q[0], was)
+	}
 	ada.mustPost("/admin/queue", "do", "drop", "id", id)
 	if q, _ = o.s.Store.Queue(t.Context()); len(q) != 0 {
 		t.Errorf("%+v", q)

@@ -69,6 +69,7 @@ func (s *Server) endpoints() []endpoint {
 
 		{"POST /api/v1/reset", scopeSend, true, resetDemo},
 		{"POST /api/v1/seed", scopeSend, true, seedDemo},
+		{"POST /api/v1/queue/advance", scopeSend, true, advanceQueue},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/yubin-mail/yubin/internal/message"
 	"github.com/yubin-mail/yubin/store"
@@ -58,6 +59,28 @@ func seedDemo(c *call) error {
 		}
 	}
 	return c.answer(http.StatusCreated, map[string]int{"delivered": len(all)})
+}
+
+// maxAdvance is as far as the queue can be wound at once: mail is returned
+// long before.
+const maxAdvance = 30 * 24 * time.Hour
+
+// advanceQueue lets time pass for the mail that waits for other servers.
+func advanceQueue(c *call) error {
+	var in struct {
+		Seconds int64 `json:"seconds"`
+	}
+	if err := c.body(smallForm, &in); err != nil {
+		return err
+	}
+	if in.Seconds < 1 || in.Seconds > int64(maxAdvance/time.Second) {
+		return errParameter.about("seconds")
+	}
+	n, err := c.s.Store.AdvanceQueue(c.Context(), time.Duration(in.Seconds)*time.Second)
+	if err != nil {
+		return err
+	}
+	return c.json(map[string]int{"queued": n})
 }
 
 // resetDemo removes all mail of everybody, and all that waits to be sent.

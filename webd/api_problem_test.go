@@ -248,10 +248,13 @@ func TestScopes(t *testing.T) {
 func TestDemonstrationOnly(t *testing.T) {
 	o := newOfficeTest(t, func(c *Config) { c.Demo = false })
 	o.mail(o.ada, "Subject: stays\n\nhi\n")
-	for _, path := range []string{"/api/v1/reset", "/api/v1/seed"} {
+	for _, path := range []string{"/api/v1/reset", "/api/v1/seed", "/api/v1/queue/advance"} {
 		if status, p := o.json(basic("ada"), "POST", path, ""); status != 404 || p["code"] != "demo-only" {
 			t.Error(status, p)
 		}
+	}
+	if status, _ := o.as(o.ada).post("/admin/queue", "do", "advance"); status != 404 {
+		t.Errorf("the queue was wound: %d", status)
 	}
 	if status, _ := o.json(basic("ada"), "GET", "/api/v1/wait?to=bob@example.test&timeout=0", ""); status != 403 {
 		t.Errorf("an administrator reads somebody else's mail: %d", status)

@@ -436,6 +436,15 @@ func TestAPIAnswersAsDescribed(t *testing.T) {
 		t.Errorf("session %d was ended", ended)
 	}
 
+	for _, seconds := range []string{"0", "-1", "2592001", `"2h"`} {
+		if status, p := o.json(basic("ada"), "POST", "/api/v1/queue/advance", `{"seconds":`+seconds+`}`); status != 400 {
+			t.Errorf("%s: %d %v", seconds, status, p)
+		}
+	}
+	if n := get("POST /api/v1/queue/advance", "/api/v1/queue/advance", `{"seconds":7200}`, 200)["queued"]; n != 0.0 {
+		t.Errorf("%v recipients", n)
+	}
+
 	if n := get("POST /api/v1/reset", "/api/v1/reset", "", 200)["messages"]; n != 8.0 { // 5 samples, 2 copies, 1 in Sent
 		t.Errorf("%v messages", n)
 	}

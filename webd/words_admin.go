@@ -96,6 +96,7 @@ var adminWords = map[string]phrase{
 	"admin.hold":          {"Hold", "保留"},
 	"admin.release":       {"Release", "保留を解除"},
 	"admin.drop":          {"Drop", "中止"},
+	"admin.advance":       {"Advance 2 hours", "2時間進める"},
 	"admin.held":          {"held", "保留"},
 	"admin.sending":       {"sending", "送信中"},
 	"admin.waiting":       {"waiting", "待機"},

@@ -28,14 +28,19 @@ func (p *program) withStore(c *cobra.Command, reads bool, do func(context.Contex
 	if err != nil {
 		return err
 	}
+	return p.inStore(c.Context(), cfg, reads, do)
+}
+
+// inStore is withStore for who has the settings already.
+func (p *program) inStore(ctx context.Context, cfg *config, reads bool, do func(context.Context, *store.Store) error) error {
 	if err := p.findStore(cfg, reads); err != nil {
 		return err
 	}
-	s, err := store.Open(c.Context(), store.Options{Dir: cfg.DataDir, Iterations: hashCost})
+	s, err := store.Open(ctx, store.Options{Dir: cfg.DataDir, Iterations: hashCost})
 	if err != nil {
 		return fmt.Errorf("open the mail store in %s: %w", cfg.DataDir, err)
 	}
-	return errors.Join(do(c.Context(), s), s.Close())
+	return errors.Join(do(ctx, s), s.Close())
 }
 
 func (p *program) findStore(cfg *config, reads bool) error {

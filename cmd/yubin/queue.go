@@ -119,7 +119,38 @@ func (p *program) queueCommand() *cobra.Command {
 	drop := change("drop", "Remove waiting mail without telling anybody", func(ctx context.Context, s *store.Store, ids []store.QueueID) (int, error) {
 		return s.Drop(ctx, ids...)
 	})
-	return parent(&cobra.Command{Use: "queue", Short: "Mail that waits for other servers"}, list, show, retry, hold, release, drop)
+	return parent(&cobra.Command{Use: "queue", Short: "Mail that waits for other servers"}, list, show, retry, hold, release, drop, p.queueAdvance())
+}
+
+// queueAdvance is for demonstrations: real mail must not be returned before
+// its time.
+func (p *program) queueAdvance() *cobra.Command {
+	return &cobra.Command{
+		Use:     "advance DURATION",
+		Short:   "Let time pass for waiting mail, in a demonstration",
+		Example: "  yubin queue advance 2h",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			d, err := time.ParseDuration(args[0])
+			if err != nil || d <= 0 {
+				return exit{exitUsage, errors.New(p.say("%q is not a duration such as 2h", args[0]))}
+			}
+			cfg, err := p.load(c)
+			if err != nil {
+				return err
+			}
+			if r, err := p.server(cfg); !cfg.Demo && (err != nil || !r.Demo) {
+				return errors.New(p.say("that is for demonstrations only"))
+			}
+			return p.inStore(c.Context(), cfg, true, func(ctx context.Context, s *store.Store) error {
+				n, err := s.AdvanceQueue(ctx, d)
+				if err == nil {
+					p.tell("Recipients changed: %d", n)
+				}
+				return err
+			})
+		},
+	}
 }
 
 // chosen finds recipients by number, address, domain of the address, or all.
