@@ -47,8 +47,7 @@ func (s *session) data(r io.Reader) error {
 	if header.received >= maxReceived {
 		return errLoop
 	}
-	var results *mailauth.Results
-	results, s.tx.Body, err = s.authenticate(spool)
+	results, kept, err := s.authenticate(spool)
 	if err != nil {
 		return err
 	}
@@ -59,7 +58,7 @@ func (s *session) data(r io.Reader) error {
 			return err
 		}
 		missing := message.AddMissing(header.octets, s.Hostname, s.Now())
-		signatures, err := s.sign(&header, missing, spool)
+		signatures, err := s.sign(&header, missing, kept)
 		if err != nil {
 			return err
 		}
@@ -67,7 +66,7 @@ func (s *session) data(r io.Reader) error {
 	case results != nil:
 		head = append(append(head, s.tx.seal...), results.Header()...)
 	}
-	s.tx.Body = store.Prefix(head, s.tx.Body)
+	s.tx.Body = store.Prefix(head, kept)
 	accepted, err := s.Store.Accept(s.ctx, s.tx.Delivery)
 	if errors.Is(err, store.ErrNoSuchUser) {
 		return errRecipientGone

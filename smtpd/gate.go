@@ -37,71 +37,81 @@ func refusal(v mailauth.Verdict) error {
 }
 
 // authenticate asks the gate about a stranger's message. The results belong
-// below our trace fields, and are nil when nobody has looked; body is the
+// below our trace fields, and are nil when nobody has looked; kept is the
 // message without results that others have written in our name.
-func (s *session) authenticate(spool *store.Spool) (r *mailauth.Results, body store.Source, err error) {
-	if s.login != nil {
-		return nil, spool, nil
-	}
+func (s *session) authenticate(spool *store.Spool) (r *mailauth.Results, kept arrival, err error) {
 	us := s.Hostname
-	if s.Gate != nil {
+	if s.Gate != nil && s.login == nil {
 		var verdict mailauth.Verdict
 		if r, verdict, err = s.Gate.Message(s.ctx, s.facts(), s.tx.given, spool, spool.Size()); err != nil {
-			return nil, nil, err
+			return nil, kept, err
 		}
 		if r != nil {
-			if err := refusal(verdict); err != nil {
-				return nil, nil, err
+			if err := s.obey(verdict); err != nil {
+				return nil, kept, err
 			}
-			s.tx.Junk, us = verdict.Action == mailauth.Junk, r.AuthservID
-			if s.tx.Junk && s.tx.forwards != "" {
-				// It must not leave from here, and somebody has to be told that it
-				// does not: the one who can still be told without a notice.
-				return nil, nil, answer(verdict.Code, verdict.Enhanced[1], verdict.Enhanced[2], verdict.Text+"; an alias would lead it elsewhere")
-			}
+			us = r.AuthservID
 		}
 	}
-	header, from, err := mailauth.Strip(spool, spool.Size(), us)
-	if errors.Is(err, mailauth.ErrHeaderSize) {
-		return nil, nil, answer(550, 6, 0, "The header is too large")
+	if kept, err = unforged(spool, us); err != nil || r == nil {
+		return nil, kept, err
 	}
-	if err != nil {
-		return nil, nil, err
+	s.vouch(r)
+	s.tx.seal, err = s.sealed(r, kept, kept.Size())
+	return r, kept, err
+}
+
+// obey does what the gate says of a message.
+func (s *session) obey(v mailauth.Verdict) error {
+	if err := refusal(v); err != nil {
+		return err
 	}
-	rest := tail{spool, from}
-	if r != nil {
-		s.vouch(r)
-		whole := joinedAt{header, io.NewSectionReader(spool, from, rest.Size())}
-		if s.tx.seal, err = s.sealed(r, whole, int64(len(header))+rest.Size()); err != nil {
-			return nil, nil, err
-		}
+	s.tx.Junk = v.Action == mailauth.Junk
+	if s.tx.Junk && s.tx.forwards != "" {
+		// It must not leave from here, and somebody has to be told that it does
+		// not: the one who can still be told without a notice.
+		return answer(v.Code, v.Enhanced[1], v.Enhanced[2], v.Text+"; an alias would lead it elsewhere")
 	}
-	if from == 0 {
-		return r, spool, nil
-	}
-	return r, store.Prefix(header, rest), nil
+	return nil
 }
 
 // sign makes the DKIM signatures of a user's message, which begins with
 // missing, the fields that it lacked.
-func (s *session) sign(h *headerBlock, missing []byte, spool *store.Spool) ([]byte, error) {
+func (s *session) sign(h *headerBlock, missing []byte, kept arrival) ([]byte, error) {
 	if s.Signer == nil {
 		return nil, nil
 	}
 	author := message.ParseAddresses(message.Field(h.octets, "From")[0], 1) // checkAuthor has found it
-	return s.Signer.Sign(s.ctx, author[0].Host, joinedAt{missing, spool}, int64(len(missing))+spool.Size())
+	return s.Signer.Sign(s.ctx, author[0].Host, joinedAt{missing, kept}, int64(len(missing))+kept.Size())
 }
 
-// tail is a spool without its first octets.
-type tail struct {
-	*store.Spool
-	from int64
+// arrival is a message as it is kept: head stands in place of the spool's octets
+// up to from.
+type arrival struct {
+	spool *store.Spool
+	head  []byte
+	from  int64
 }
 
-func (t tail) Size() int64 { return t.Spool.Size() - t.from }
+// unforged takes the Authentication-Results from a message that claim to be
+// ours. Nobody may write those, not even our users (RFC 8601 §5).
+func unforged(spool *store.Spool, us string) (arrival, error) {
+	head, from, err := mailauth.Strip(spool, spool.Size(), us)
+	if errors.Is(err, mailauth.ErrHeaderSize) {
+		err = answer(550, 6, 0, "The header is too large")
+	}
+	return arrival{spool, head, from}, err
+}
 
-func (t tail) Open() (store.Reader, error) {
-	return io.NopCloser(io.NewSectionReader(t.Spool, t.from, t.Size())), nil
+func (a arrival) Size() int64 { return int64(len(a.head)) + a.spool.Size() - a.from }
+
+// Open makes arrival a [store.Source].
+func (a arrival) Open() (store.Reader, error) {
+	return io.NopCloser(io.NewSectionReader(a, 0, a.Size())), nil
+}
+
+func (a arrival) ReadAt(p []byte, off int64) (n int, err error) {
+	return joinedAt{a.head, io.NewSectionReader(a.spool, a.from, a.spool.Size()-a.from)}.ReadAt(p, off)
 }
 
 // joinedAt is head followed by rest.

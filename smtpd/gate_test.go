@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -73,6 +74,38 @@ func TestResultsAreWritten(t *testing.T) {
 	}
 	if strings.Count(raw, "mx.example.test; dmarc=pass") > 0 || !strings.HasSuffix(raw, "\r\nFrom: hanako@author.test\r\nAuthentication-Results: other.test; spf=pass\r\nSubject: hello\r\n\r\nHello.\r\n") {
 		t.Errorf("forged results: %s", raw)
+	}
+}
+
+// What bears our name is ours, whoever sends it and whether or not we look.
+func TestNobodyWritesResultsInOurName(t *testing.T) {
+	h := newHouse(t)
+	h.user("ada@example.test", "secret")
+	h.config.LoginOnMX = true
+	private, err := mailauth.GenerateKey(mailauth.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := mailauth.Key{Domain: "example.test", Selector: "s", Private: private}
+	h.config.Signer = &mailauth.Signer{Keys: func(string) []mailauth.Key { return []mailauth.Key{key} }}
+	h.client().deliver(letter, "250") // nobody looks
+	c := h.client()
+	c.do("AUTH PLAIN AGFkYUBleGFtcGxlLnRlc3QAc2VjcmV0", "235")
+	c.do("MAIL FROM:<ada@example.test>", "250")
+	c.do("RCPT TO:<ada@example.test>", "250")
+	c.do("DATA", "354")
+	c.do("From: ada@example.test\r\nAuthentication-Results: MX.example.test (x);\r\n dmarc=pass\r\nSubject: me\r\n\r\nHello.\r\n.", "250")
+	for i, raw := range h.mailbox("INBOX") {
+		if strings.Contains(raw, "dmarc=pass") || !strings.Contains(raw, "From: ") || !strings.HasSuffix(raw, "\r\n\r\nHello.\r\n") {
+			t.Errorf("%d: %s", i, raw)
+		}
+	}
+	// The signature is over what is kept.
+	raw := []byte(h.mailbox("INBOX")[1])
+	v := &mailauth.Verifier{Resolver: h.gate(mailauth.Policy{}, key.DNSRecord()), Hostname: "far.test"}
+	r, err := v.CheckSignatures(t.Context(), bytes.NewReader(raw), int64(len(raw)))
+	if err != nil || len(r.DKIM) != 1 || r.DKIM[0].Value != mailauth.Pass {
+		t.Errorf("%+v %v", r.DKIM, err)
 	}
 }
 
