@@ -66,6 +66,9 @@ func (s *session) data(r io.Reader) error {
 	case results != nil:
 		head = append(append(head, s.tx.seal...), results.Header()...)
 	}
+	if kept.isOrphaned() {
+		head = append(head, "X-Orphaned-Line:\r\n"...)
+	}
 	s.tx.Body = store.Prefix(head, kept)
 	accepted, err := s.Store.Accept(s.ctx, s.tx.Delivery)
 	if errors.Is(err, store.ErrNoSuchUser) {

@@ -103,6 +103,14 @@ func unforged(spool *store.Spool, us string) (arrival, error) {
 	return arrival{spool, head, from}, err
 }
 
+// isOrphaned reports whether a message begins in the middle of a field. It would
+// go on with what stands above it: with our trace, or with our results.
+func (a arrival) isOrphaned() bool {
+	var first [1]byte
+	n, _ := a.ReadAt(first[:], 0)
+	return n == 1 && (first[0] == ' ' || first[0] == '\t')
+}
+
 func (a arrival) Size() int64 { return int64(len(a.head)) + a.spool.Size() - a.from }
 
 // Open makes arrival a [store.Source].

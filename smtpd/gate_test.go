@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/yubin-mail/yubin/internal/mailauth"
+	"github.com/yubin-mail/yubin/internal/message"
 	"github.com/yubin-mail/yubin/internal/testdns"
 	"github.com/yubin-mail/yubin/store"
 )
@@ -106,6 +107,29 @@ func TestNobodyWritesResultsInOurName(t *testing.T) {
 	r, err := v.CheckSignatures(t.Context(), bytes.NewReader(raw), int64(len(raw)))
 	if err != nil || len(r.DKIM) != 1 || r.DKIM[0].Value != mailauth.Pass {
 		t.Errorf("%+v %v", r.DKIM, err)
+	}
+}
+
+// A first line that begins with a blank would continue what we write above it.
+func TestOurResultsAreNotContinued(t *testing.T) {
+	h := newHouse(t)
+	h.user("ada@example.test", "secret")
+	h.gate(mailauth.Policy{}, `author.test. TXT "v=spf1 -all"`)
+	for i, sent := range []string{
+		"\t; dmarc=pass header.from=bank.test\nFrom: hanako@author.test\n\nHello.",
+		"Authentication-Results: mx.example.test;\n spf=pass\n ; dmarc=pass header.from=bank.test\nFrom: hanako@author.test\n\nHello.",
+		" \nAuthentication-Results: mx.example.test; dmarc=pass header.from=bank.test\nFrom: hanako@author.test\n\nHello.",
+	} {
+		h.client().deliver(sent, "250")
+		raw := h.mailbox("INBOX")[i]
+		header, _, _ := strings.Cut(raw, "\r\n\r\n")
+		results := message.Field([]byte(header+"\r\n\r\n"), "Authentication-Results")
+		if len(results) != 1 || !strings.Contains(results[0], "spf=fail") || strings.Contains(results[0], "bank.test") {
+			t.Errorf("%q in %s", results, raw)
+		}
+		if trace := message.Field([]byte(header+"\r\n\r\n"), "Received"); len(trace) != 1 || strings.Contains(trace[0], "bank.test") {
+			t.Errorf("%q", trace)
+		}
 	}
 }
 

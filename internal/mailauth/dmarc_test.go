@@ -1,6 +1,7 @@
 package mailauth
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -112,6 +113,8 @@ func TestAuthors(t *testing.T) {
 		"_dmarc.author.test TXT": {"v=DMARC1; p=reject"},
 		"_dmarc.none.test TXT":   {"v=DMARC1; p=none"},
 		"free.test TXT":          {"v=spf1 +all"},
+
+		"_dmarc.xn--bcher-kva.test TXT": {"v=DMARC1; p=reject"},
 	}
 	for _, c := range []struct {
 		name, header string
@@ -131,6 +134,10 @@ func TestAuthors(t *testing.T) {
 		{"two addresses of one domain", "From: a@none.test, b@none.test\n", Fail, "none.test", Accept},
 		{"too many", "From: a@a.test, a@b.test, a@c.test, a@d.test, a@e.test\n", PermError, "", Refuse},
 		{"no domain that could be", "From: a@b..test\n", PermError, "", Refuse},
+		{"too many addresses", "From: " + strings.Repeat("a@none.test, ", 100) + "a@none.test\n", PermError, "", Refuse},
+		{"a group", "From: friends: a@author.test;\n", Fail, "author.test", Refuse},
+		{"an international name", "From: a@Bücher.test\n", Fail, "xn--bcher-kva.test", Refuse},
+		{"the same in A-labels", "From: a@XN--bcher-kva.test\n", Fail, "xn--bcher-kva.test", Refuse},
 		{"no policy", "From: a@nothing.test\n", None, "nothing.test", Accept},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/emersion/go-msgauth/authres"
+
+	"github.com/yubin-mail/yubin/internal/message"
 )
 
 func TestTheFieldSaysAll(t *testing.T) {
@@ -91,6 +93,22 @@ func TestForgedResultsAreRemoved(t *testing.T) {
 	for _, header := range []string{other, "", "no field\r\n", "Authentication-Results: mx.here.test.evil.test; spf=pass\r\n"} {
 		if got := StripForged([]byte(header), "mx.here.test"); string(got) != header {
 			t.Errorf("%q became %q", header, got)
+		}
+	}
+}
+
+// Whoever reads the field later must not find one of ours that Strip has not
+// seen, however its name or the lines before it are written.
+func TestNoSpellingIsLeft(t *testing.T) {
+	for _, before := range []string{"", "From: a@b.test\r\n", "garbage\r\n", ": x\r\n", " \r\n", "\t x\r\n", "X:\r\n \r\n", "X\x00: y\r\n"} {
+		for _, name := range []string{"Authentication-Results:", "authentication-results :", "AUTHENTICATION-RESULTS\t:", "Authentication-Results: \r\n",
+			"Authentication-Results\x00:", "Authentication-Results\u00a0:", " Authentication-Results:"} {
+			for _, id := range []string{"mx.here.test", "MX.HERE.TEST", `"mx.here.test"`, "(c) mx.here.test", "mx.here.test/1", "mx.here.test 1"} {
+				header := StripForged([]byte(before+name+" "+id+"; dmarc=pass\r\nSubject: x\r\n"), "mx.here.test")
+				for _, v := range message.Field(append(header, "\r\n"...), "Authentication-Results") {
+					t.Errorf("%q %q %q: %q is left", before, name, id, v)
+				}
+			}
 		}
 	}
 }

@@ -43,8 +43,12 @@ type Verifier struct {
 // RFC 7208 §4.6.4 wants to be waited for SPF at least.
 const checkTime = 20 * time.Second
 
-// maxAuthors is how many domains a From may name.
-const maxAuthors = 4
+// Bounds on what a From may name. Of more addresses, readers show some only,
+// and not the same ones.
+const (
+	maxAuthors   = 4 // domains
+	maxAddresses = 100
+)
 
 // Check finds out all it can about a message. Whatever is wrong with message
 // or DNS is a result; an error is one of raw, or of ctx.
@@ -177,7 +181,11 @@ func authorDomains(all []field) (domains []string, problem string) {
 	}
 	seen := make(map[string]bool)
 	text := strings.NewReplacer("\r", "", "\n", "").Replace(strings.ToValidUTF8(from[0], "?"))
-	for _, a := range message.ParseAddresses(text, message.MaxAddress) {
+	addresses := message.ParseAddresses(text, maxAddresses+1)
+	if len(addresses) > maxAddresses {
+		return nil, "From names too many addresses"
+	}
+	for _, a := range addresses {
 		if a.Host == "" {
 			continue // a group begins or ends
 		}
