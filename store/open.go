@@ -49,6 +49,7 @@ type Store struct {
 	auth    authCache
 	drops   maildropLocks
 	fts     index
+	uses    uses
 
 	stop    context.CancelFunc // ends the store's own goroutines
 	ended   <-chan struct{}    // closed by stop
@@ -126,6 +127,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		s.running.Go(func() { s.collectGarbage(own) })
 		s.running.Go(func() { s.retain(own) })
 		s.running.Go(func() { s.keepIndex(own) })
+		s.uses.init()
+		s.running.Go(func() { s.keepUses(own) })
 	}
 	return s, nil
 }

@@ -30,6 +30,7 @@ type User struct {
 	Admin     bool
 	Tap       bool // has agreed to have conversations recorded
 	Created   time.Time
+	Last      LastUse
 }
 
 // POP3Policy says what DELE does for a user (see docs/protocols.md).

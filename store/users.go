@@ -91,12 +91,13 @@ func (p POP3Policy) checked() (POP3Policy, error) {
 	return p, fmt.Errorf("unknown POP3 policy %q", p.Kind)
 }
 
-const userColumns = `id, address, name, quota, (SELECT coalesce(sum(size), 0) FROM mailbox WHERE user_id = user.id), pop3, pop3_days, suspended, admin, tap, created`
+const userColumns = `id, address, name, quota, (SELECT coalesce(sum(size), 0) FROM mailbox WHERE user_id = user.id), pop3, pop3_days, suspended, admin, tap, created, last_pop3, last_imap, last_web`
 
 func scanUser(r scanner) (u User, err error) {
-	var created int64
-	err = r.Scan(&u.ID, &u.Address, &u.Name, &u.Quota, &u.Used, &u.POP3.Kind, &u.POP3.Days, &u.Suspended, &u.Admin, &u.Tap, &created)
+	var created, pop3, imap, web int64
+	err = r.Scan(&u.ID, &u.Address, &u.Name, &u.Quota, &u.Used, &u.POP3.Kind, &u.POP3.Days, &u.Suspended, &u.Admin, &u.Tap, &created, &pop3, &imap, &web)
 	u.Created = time.UnixMilli(created)
+	u.Last = LastUse{timeOrZero(pop3), timeOrZero(imap), timeOrZero(web)}
 	return u, err
 }
 

@@ -21,10 +21,16 @@ type apiUser struct {
 	Suspended bool      `json:"suspended"`
 	Admin     bool      `json:"admin"`
 	Created   time.Time `json:"created"`
+	LastPOP3  time.Time `json:"last_pop3,omitzero"`
+	LastIMAP  time.Time `json:"last_imap,omitzero"`
+	LastWeb   time.Time `json:"last_web,omitzero"`
 }
 
 func userOf(u store.User) apiUser {
-	return apiUser{u.Address, u.Name, u.Used, u.Quota, policyText(u.POP3), u.Suspended, u.Admin, u.Created.UTC()}
+	return apiUser{
+		Address: u.Address, Name: u.Name, Used: u.Used, Quota: u.Quota, POP3: policyText(u.POP3), Suspended: u.Suspended, Admin: u.Admin,
+		Created: u.Created.UTC(), LastPOP3: u.Last.POP3.UTC(), LastIMAP: u.Last.IMAP.UTC(), LastWeb: u.Last.Web.UTC(),
+	}
 }
 
 // policyText writes a POP3 policy: "keep-days:14".

@@ -94,6 +94,9 @@ type visit struct {
 func (s *Server) visit(w http.ResponseWriter, r *http.Request) *visit {
 	v := &visit{Request: r, w: w, s: s}
 	v.resume()
+	if v.session != nil {
+		s.Store.NoteUse(v.user.ID, "web")
+	}
 	v.readSettings()
 	return v
 }

@@ -46,6 +46,7 @@ var adminWords = map[string]phrase{
 	"admin.password":     {"Password", "パスワード"},
 	"admin.new-password": {"New password", "新しいパスワード"},
 	"admin.used":         {"Used", "使用量"},
+	"admin.last-use":     {"Last", "最終利用"},
 	"admin.quota":        {"Room in MB; empty is no limit", "容量 (MB)。空欄は無制限"},
 	"admin.set-quota":    {"Set room", "容量を設定"},
 	"admin.unlimited":    {"no limit", "無制限"},

@@ -3,16 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/yubin-mail/yubin/store"
 )
@@ -95,13 +92,13 @@ func (p *program) userList() *cobra.Command {
 					return nil
 				}
 				var t table
-				t.head(p.say("ADDRESS\tUSED\tQUOTA\tPOP3\tNOTES"))
+				t.head(p.say("ADDRESS\tUSED\tQUOTA\tPOP3\tLAST POP3\tLAST IMAP\tLAST WEB\tNOTES"))
 				for _, u := range users {
 					quota := "-"
 					if u.Quota > 0 {
 						quota = size(u.Quota).rough()
 					}
-					t.row(u.Address, size(u.Used).rough(), quota, policyText(u.POP3), p.notes(u))
+					t.row(u.Address, size(u.Used).rough(), quota, policyText(u.POP3), lately(u.Last.POP3), lately(u.Last.IMAP), lately(u.Last.Web), p.notes(u))
 				}
 				return t.print(p.out)
 			})
@@ -138,15 +135,34 @@ type userJSON struct {
 	Admin     bool   `json:"admin"`
 	Tap       bool   `json:"tap"`
 	Created   string `json:"created"`
+	LastPOP3  string `json:"last_pop3,omitempty"`
+	LastIMAP  string `json:"last_imap,omitempty"`
+	LastWeb   string `json:"last_web,omitempty"`
 }
 
 func usersAsJSON(users []store.User) []userJSON {
 	list := []userJSON{}
 	for _, u := range users {
 		list = append(list, userJSON{u.Address, u.Name, u.Used, u.Quota, policyText(u.POP3), u.Suspended, u.Admin, u.Tap,
-			u.Created.UTC().Format("2006-01-02T15:04:05Z")})
+			timeText(u.Created), timeText(u.Last.POP3), timeText(u.Last.IMAP), timeText(u.Last.Web)})
 	}
 	return list
+}
+
+// timeText writes a time for programs, or "" for the zero time.
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// lately writes when something was, or "-" for never.
+func lately(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04")
 }
 
 func (p *program) userSet() *cobra.Command {
@@ -323,68 +339,4 @@ func policyText(policy store.POP3Policy) string {
 		return fmt.Sprintf("%s:%d", policy.Kind, policy.Days)
 	}
 	return string(policy.Kind)
-}
-
-// passwordSource says where a password comes from.
-type passwordSource struct{ stdin bool }
-
-func (s *passwordSource) define(c *cobra.Command) {
-	c.Flags().BoolVar(&s.stdin, "password-stdin", false, "Read the password from the first line of standard input.")
-}
-
-// password reads a password, asks for one at a terminal, or makes one.
-func (p *program) password(source passwordSource) (secret string, generated bool, err error) {
-	if source.stdin {
-		line, err := bufio.NewReader(p.in).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", false, err
-		}
-		secret = strings.TrimRight(line, "\r\n")
-		if secret == "" {
-			return "", false, errors.New(p.say("standard input holds no password"))
-		}
-		return secret, false, nil
-	}
-	if !isTerminal(p.in) {
-		return rand.Text()[:20], true, nil
-	}
-	fd := int(p.in.(*os.File).Fd())
-	ask := func(prompt string) (string, error) {
-		fmt.Fprint(p.err, prompt)
-		text, err := term.ReadPassword(fd)
-		fmt.Fprintln(p.err)
-		return string(text), err
-	}
-	first, err := ask(p.say("Password (empty makes one): "))
-	if err != nil {
-		return "", false, err
-	}
-	if first == "" {
-		return rand.Text()[:20], true, nil
-	}
-	second, err := ask(p.say("Once more: "))
-	if err != nil {
-		return "", false, err
-	}
-	if first != second {
-		return "", false, errors.New(p.say("the two are not the same"))
-	}
-	return first, false, nil
-}
-
-// askPassword asks for the password that user already has.
-func (p *program) askPassword(user string) (string, error) {
-	if !isTerminal(p.in) {
-		return "", errors.New(p.say("the password of %s is missing: put it into YUBIN_PASSWORD", user))
-	}
-	fmt.Fprint(p.err, p.say("Password of %s: ", user))
-	text, err := term.ReadPassword(int(p.in.(*os.File).Fd()))
-	fmt.Fprintln(p.err)
-	return string(text), err
-}
-
-func (p *program) tellPassword(secret string) {
-	if secret != "" {
-		p.tell("Password: %s", secret)
-	}
 }

@@ -77,6 +77,9 @@ func WithLog(ctx context.Context, log *slog.Logger) context.Context {
 // Errors: store.ErrBadCredentials, ErrThrottled, or a temporary failure.
 func (a *Authenticator) Login(ctx context.Context, remote net.Addr, service, address, password string) (store.User, error) {
 	user, err := a.check(ctx, remote, address, password)
+	if err == nil {
+		a.store.NoteUse(user.ID, service)
+	}
 	return user, a.settle(ctx, remote, service, address, err)
 }
 

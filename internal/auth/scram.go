@@ -100,6 +100,8 @@ func (x *scramExchange) Next(response []byte) (challenge []byte, done bool, err 
 	err = x.a.settle(x.ctx, x.facts.Remote, x.facts.Service, x.name, err)
 	if err != nil {
 		x.step, x.user = 3, store.User{}
+	} else {
+		x.a.store.NoteUse(x.user.ID, x.facts.Service)
 	}
 	return nil, err == nil, err
 }

@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// LastUse is when a user was here last, by each way of reading mail; zero is
+// never. It is exact to a few minutes.
+type LastUse struct{ POP3, IMAP, Web time.Time }
+
+// usePause is how long uses are gathered before they are written: there is at
+// most one write in that time, whoever comes and however often.
+const usePause = 3 * time.Minute
+
+// The columns of a use, by the name of the service in the log.
+var useColumns = map[string]string{"pop3": "last_pop3", "imap": "last_imap", "web": "last_web"}
+
+// uses are those that have not been written.
+type uses struct {
+	mu      sync.Mutex
+	pending map[use]time.Time
+	some    chan struct{} // capacity 1: there is something to write
+}
+
+type use struct {
+	user    UserID
+	service string
+}
+
+// NoteUse notes that a user has just logged in to a service ("pop3", "imap")
+// or used it ("web"); others are not noted. It waits for nothing: the server
+// writes it down later.
+func (s *Store) NoteUse(u UserID, service string) {
+	if useColumns[service] == "" || s.uses.pending == nil {
+		return
+	}
+	now := s.now()
+	s.uses.mu.Lock()
+	s.uses.pending[use{u, service}] = now
+	s.uses.mu.Unlock()
+	select {
+	case s.uses.some <- struct{}{}:
+	default:
+	}
+}
+
+// init makes the store one that notes uses.
+func (u *uses) init() { u.pending, u.some = map[use]time.Time{}, make(chan struct{}, 1) }
+
+// keepUses writes uses down, the first at once and others when the pause is
+// over, until ctx ends; what is noted then is written too.
+func (s *Store) keepUses(ctx context.Context) {
+	for {
+		select {
+		case <-s.uses.some:
+		case <-ctx.Done():
+			s.writeUses()
+			return
+		}
+		s.writeUses()
+		select {
+		case <-time.After(usePause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s *Store) writeUses() {
+	s.uses.mu.Lock()
+	noted := s.uses.pending
+	s.uses.pending = map[use]time.Time{}
+	s.uses.mu.Unlock()
+	if len(noted) == 0 {
+		return
+	}
+	err := s.write(context.Background(), func(t *tx) error {
+		for u, at := range noted {
+			if err := t.must(fmt.Sprintf(`UPDATE user SET %s = $1 WHERE id = $2`, useColumns[u.service]), at.UnixMilli(), u.user); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.log.Error("failed", "doing", "note who was here", "err", err)
+	}
+}

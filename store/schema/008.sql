@@ -1,0 +1,4 @@
+-- When somebody was here last; 0 is never.
+ALTER TABLE user ADD COLUMN last_pop3 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE user ADD COLUMN last_imap INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE user ADD COLUMN last_web  INTEGER NOT NULL DEFAULT 0;
