@@ -10,11 +10,12 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// RFC 5321 §4.5.3.1.1 and §4.5.3.1.2, in octets.
-const (
-	maxLocalPart = 64
-	maxDomain    = 255
-)
+// RFC 5321 §4.5.3.1.1, in octets. That of a domain is what DNS has room for.
+const maxLocalPart = 64
+
+// domains is how names are looked up (RFC 5891 §5), with the lengths of
+// RFC 1035 §2.3.4: 1 to 63 octets for a label and 253 for the whole name.
+var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true))
 
 // CanonicalAddress gives the one form under which an address is kept and
 // compared: the local part unquoted where it can be, in NFC and lower case,
@@ -73,9 +74,9 @@ func canonicalLocal(s string) (string, error) {
 }
 
 // CanonicalDomain gives a domain as lower-case A-labels, without a final dot.
-// An address literal stays as it is. It answers ErrBadAddress.
+// An address literal stays as it is. It answers ErrBadDomain.
 func CanonicalDomain(domain string) (string, error) {
-	bad := fmt.Errorf("%w: domain %q", ErrBadAddress, domain)
+	bad := fmt.Errorf("%w: %q", ErrBadDomain, domain)
 	if lit, ok := strings.CutPrefix(domain, "["); ok {
 		lit, ok = strings.CutSuffix(lit, "]")
 		ip := strings.TrimPrefix(strings.ToLower(lit), "ipv6:")
@@ -84,12 +85,12 @@ func CanonicalDomain(domain string) (string, error) {
 		}
 		return strings.ToLower(domain), nil
 	}
-	d := strings.TrimSuffix(domain, ".")
-	if d == "" || len(d) > maxDomain {
-		return "", bad
+	const enough = 4 * 253 // octets of as many letters, before anything is computed from them
+	if len(domain) > enough {
+		return "", ErrBadDomain
 	}
-	a, err := idna.Lookup.ToASCII(norm.NFC.String(d))
-	if err != nil || a == "" || len(a) > maxDomain {
+	a, err := domains.ToASCII(norm.NFC.String(strings.TrimSuffix(domain, ".")))
+	if err != nil || strings.HasSuffix(a, ".") {
 		return "", bad
 	}
 	return strings.ToLower(a), nil

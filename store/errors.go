@@ -1,6 +1,9 @@
 package store
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // The errors a caller can tell apart. Each protocol package turns them into
 // its own words in its reply.go; anything else is a temporary failure whose
@@ -15,6 +18,9 @@ var (
 	ErrNotLocal = errors.New("not a local domain")
 	// ErrBadAddress: not an address (RFC 5321 §4.1.2, RFC 6531 §3.3).
 	ErrBadAddress = errors.New("not a mail address")
+	// ErrBadDomain is the ErrBadAddress of a domain: an empty label, one of
+	// more than 63 octets, or a character that no name has.
+	ErrBadDomain = fmt.Errorf("%w: not a domain", ErrBadAddress)
 	// ErrUserExists: the address is taken, by a user or by an alias.
 	ErrUserExists = errors.New("address already in use")
 	// ErrMaildropBusy: another POP3 session holds this maildrop.

@@ -41,6 +41,7 @@ var replies = []struct {
 	{store.ErrNoSuchUser, &problem{http.StatusUnprocessableEntity, "error.no-such-user"}},
 	{store.ErrUserExists, errUserExists},
 	{store.ErrNotLocal, &problem{http.StatusUnprocessableEntity, "error.no-relay"}},
+	{store.ErrBadDomain, &problem{http.StatusUnprocessableEntity, "error.bad-domain"}},
 	{store.ErrBadAddress, &problem{http.StatusUnprocessableEntity, "error.bad-address"}},
 	{store.ErrOverQuota, &problem{http.StatusInsufficientStorage, "error.quota"}},
 	{store.ErrTooLarge, errUpload},

@@ -62,6 +62,7 @@ var commonWords = map[string]phrase{
 	"error.no-such-user":    {"There is no such user here.", "この宛先のユーザーはいません。"},
 	"error.no-relay":        {"Delivery to other servers is not set up on this system.", "このシステムでは、ほかのサーバーへの配送は設定されていません。"},
 	"error.bad-address":     {"That is not a mail address.", "メールアドレスの形式が正しくありません。"},
+	"error.bad-domain":      {"The part after @ is not a domain.", "@ より後ろがドメインとして正しくありません。"},
 	"error.quota":           {"The mailbox is full.", "メールボックスの容量が足りません。"},
 	"error.no-folder":       {"There is no such folder.", "このフォルダーはありません。"},
 	"error.folder-exists":   {"There is a folder of that name already.", "同じ名前のフォルダーがあります。"},

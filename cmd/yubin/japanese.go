@@ -334,6 +334,9 @@ var catalogue = map[string]string{
 	"the domain has keys already; `yubin dkim rotate` changes them":                                                                                          "このドメインにはもう鍵があります。`yubin dkim rotate` で替えられます",
 	"the domain has no keys; `yubin dkim generate` makes them":                                                                                               "このドメインには鍵がありません。`yubin dkim generate` で作れます",
 
+	"this is not a domain such as example.test: between dots it has 1 to 63 letters, digits and hyphens": "example.test のようなドメインではありません。ドットの間は 1〜63 文字の英数字とハイフンです",
+	"%s is suspended; `yubin user set %s --suspend=false` lets them log in again":                        "%s は停止中です。`yubin user set %s --suspend=false` で再びログインできるようになります",
+
 	// connections
 	"there is no such session; `yubin sessions list` shows who is connected": "そのセッションはありません。接続中のものは `yubin sessions list` で確認できます",
 	"See who is connected, and end connections":                              "接続中のセッションを表示・切断する",

@@ -93,6 +93,8 @@ func (p *program) reason(err error) string {
 		return p.say("there is no such user; `yubin user list` shows who there is")
 	case errors.Is(err, store.ErrUserExists):
 		return p.say("the address is already in use, by a user or by an alias")
+	case errors.Is(err, store.ErrBadDomain):
+		return p.say("this is not a domain such as example.test: between dots it has 1 to 63 letters, digits and hyphens")
 	case errors.Is(err, store.ErrBadAddress):
 		return p.say("this is not a mail address such as alice@example.test")
 	case errors.Is(err, store.ErrNotLocal):

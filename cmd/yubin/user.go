@@ -47,6 +47,11 @@ func (p *program) userAdd() *cobra.Command {
 					n.POP3 = *change.POP3
 				}
 				u, err := s.CreateUser(ctx, n)
+				if errors.Is(err, store.ErrUserExists) {
+					if there, _ := s.UserByAddress(ctx, args[0]); there.Suspended {
+						return errors.New(p.say("%s is suspended; `yubin user set %s --suspend=false` lets them log in again", there.Address, there.Address))
+					}
+				}
 				if err != nil {
 					return of(args[0], err)
 				}
