@@ -89,5 +89,8 @@ func (s *session) sealed(r *mailauth.Results, raw io.ReaderAt, size int64) ([]by
 	if errors.Is(err, mailauth.ErrTemporary) {
 		return nil, errNoSeal
 	}
+	if errors.Is(err, mailauth.ErrHeaderSize) {
+		return nil, errHeaderSize
+	}
 	return seal, err
 }

@@ -98,7 +98,7 @@ type arrival struct {
 func unforged(spool *store.Spool, us string) (arrival, error) {
 	head, from, err := mailauth.Strip(spool, spool.Size(), us)
 	if errors.Is(err, mailauth.ErrHeaderSize) {
-		err = answer(550, 6, 0, "The header is too large")
+		err = errHeaderSize
 	}
 	return arrival{spool, head, from}, err
 }

@@ -54,6 +54,7 @@ var (
 	errInjected      = answer(554, 5, 1, "Nothing may follow STARTTLS")
 
 	errTooLarge      = answer(552, 3, 4, "The message is larger than this server takes")
+	errHeaderSize    = answer(550, 6, 0, "The header is too large")
 	errLoop          = answer(554, 4, 6, "The message has been going in circles")
 	errNotUTF8       = answer(553, 6, 7, "An address outside ASCII needs SMTPUTF8, and valid UTF-8")
 	errNotYours      = answer(550, 7, 1, "This sender address is not yours")

@@ -1,6 +1,8 @@
 package mailauth
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -185,9 +187,14 @@ func name(id string) string {
 }
 
 // Strip does the same for a whole message: in place of its first octets, up
-// to from, header is to stand. Nothing is to be done when from is 0.
+// to from, header is to stand. Nothing is to be done when from is 0. It answers
+// ErrHeaderSize when anybody's results stand in a header that is too large to
+// be gone through field by field.
 func Strip(raw io.ReaderAt, size int64, authservID string) (header []byte, from int64, err error) {
 	whole, _, err := readHeader(raw, size, ownHeader)
+	if errors.Is(err, ErrHeaderSize) && !hasResults(raw, size) {
+		return nil, 0, nil
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("remove forged results: %w", err)
 	}
@@ -196,4 +203,22 @@ func Strip(raw io.ReaderAt, size int64, authservID string) (header []byte, from 
 		return nil, 0, nil
 	}
 	return header, int64(len(whole)), nil
+}
+
+// hasResults reports whether a header has Authentication-Results, or cannot be
+// read. It holds little of it in memory.
+func hasResults(raw io.ReaderAt, size int64) bool {
+	lines := bufio.NewReader(io.NewSectionReader(raw, 0, size))
+	for begins := true; ; {
+		piece, err := lines.ReadSlice('\n')
+		switch {
+		case begins && fieldName(piece) == "authentication-results":
+			return true
+		case begins && string(piece) == "\r\n", err == io.EOF:
+			return false
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return true
+		}
+		begins = err == nil
+	}
 }

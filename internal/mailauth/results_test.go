@@ -2,6 +2,7 @@ package mailauth
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -109,6 +110,22 @@ func TestNoSpellingIsLeft(t *testing.T) {
 					t.Errorf("%q %q %q: %q is left", before, name, id, v)
 				}
 			}
+		}
+	}
+}
+
+// A header of any size is kept, unless it has results that nobody goes through.
+func TestHugeHeadersAreKept(t *testing.T) {
+	long := strings.Repeat("To: a@example.test\r\n", ownHeader/10)
+	for header, want := range map[string]error{
+		long: nil,
+		long + "X: " + strings.Repeat("Authentication-Results: ", 1000) + "\r\n Authentication-Results: x\r\n": nil,
+		long + "AUTHENTICATION-RESULTS : mx.here.test; dmarc=pass\r\n":                                         ErrHeaderSize,
+		"Authentication-Results: elsewhere.test; none\r\n" + long:                                              ErrHeaderSize,
+	} {
+		raw := header + "\r\nAuthentication-Results: mx.here.test; in the body\r\n"
+		if _, from, err := Strip(strings.NewReader(raw), int64(len(raw)), "mx.here.test"); !errors.Is(err, want) || from != 0 {
+			t.Errorf("… %.60q: %d, %v", header[len(long):], from, err)
 		}
 	}
 }

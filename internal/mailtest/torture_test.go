@@ -167,6 +167,9 @@ func TestHorrorsComeBack(t *testing.T) {
 	for i, h := range all {
 		got := pop.retr(i + 1)
 		trace, ok := strings.CutSuffix(got, h.raw)
+		if strings.HasPrefix(h.raw, " ") || strings.HasPrefix(h.raw, "\t") { // it must not continue the trace
+			trace, ok = strings.CutSuffix(trace, "X-Orphaned-Line:\r\n")
+		}
 		if !ok || !strings.HasPrefix(trace, "Return-Path: <a@example.org>\r\nReceived: from ") || len(trace) > 400 || !strings.HasSuffix(trace, " +0000\r\n") {
 			t.Errorf("%s: %d octets came back as %d, after %.500q", h.name, len(h.raw), len(got), trace)
 		}
