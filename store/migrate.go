@@ -12,16 +12,17 @@ var schema embed.FS
 
 // migrate brings the file up to this program's schema, one numbered step at a
 // time, each in a transaction of its own with its new user_version: a process
-// killed in between leaves an older but whole schema.
-func migrate(ctx context.Context, c *sql.Conn) error {
+// killed in between leaves an older but whole schema. It reports whether
+// there was nothing in the file.
+func migrate(ctx context.Context, c *sql.Conn) (made bool, err error) {
 	steps, err := schema.ReadDir("schema")
 	if err != nil {
-		return err
+		return false, err
 	}
 	for {
 		var at int
 		if _, err := c.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
-			return fmt.Errorf("lock for migration: %w", err)
+			return made, fmt.Errorf("lock for migration: %w", err)
 		}
 		err := c.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&at)
 		if err == nil && at > len(steps) {
@@ -41,10 +42,11 @@ func migrate(ctx context.Context, c *sql.Conn) error {
 		}
 		if err != nil {
 			c.ExecContext(ctx, `ROLLBACK`)
-			return err
+			return made, err
 		}
 		if at == len(steps) {
-			return nil
+			return made, nil
 		}
+		made = made || at == 0
 	}
 }

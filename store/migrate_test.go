@@ -1,10 +1,14 @@
 package store
 
 import (
+	"bytes"
 	"database/sql"
 	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -54,5 +58,31 @@ func TestUpgradeFromEveryEarlierSchema(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A mail store that somebody has emptied is begun anew, but not in silence.
+func TestEmptiedStoreIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	opened := func() string {
+		var log bytes.Buffer
+		s, err := Open(t.Context(), Options{Dir: dir, Iterations: 4096, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		return log.String()
+	}
+	if said := opened(); !strings.Contains(said, "level=INFO msg=\"made a new mail store\"") {
+		t.Errorf("at first: %s", said)
+	}
+	if said := opened(); said != "" {
+		t.Errorf("the second time: %s", said)
+	}
+	if err := os.Truncate(filepath.Join(dir, fileName), 0); err != nil {
+		t.Fatal(err)
+	}
+	if said := opened(); !strings.Contains(said, "level=WARN") {
+		t.Errorf("emptied: %s", said)
 	}
 }

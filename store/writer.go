@@ -61,6 +61,7 @@ type request struct {
 }
 
 func openWriter(ctx context.Context, file string, s *Store) (*writer, error) {
+	before, _ := os.Stat(file) // nil when there is none
 	// SQLite gives its other files the mode of this one.
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -92,8 +93,15 @@ func openWriter(ctx context.Context, file string, s *Store) (*writer, error) {
 	if err := w.verify(ctx); err != nil {
 		return fail(err)
 	}
-	if err := migrate(ctx, w.conn); err != nil {
+	made, err := migrate(ctx, w.conn)
+	if err != nil {
 		return fail(err)
+	}
+	switch {
+	case made && before == nil:
+		s.log.Info("made a new mail store", "file", file)
+	case made: // by a start that was cut off, or somebody has emptied it
+		s.log.Warn("the mail store was empty; if it has held mail, stop and restore a backup", "file", file)
 	}
 	if w.version, err = w.dataVersion(); err != nil {
 		return fail(err)
