@@ -43,7 +43,7 @@ func (s *Server) ownResults(header []byte) []mailauth.Claim {
 var meant = strings.Fields(`
 	iprev.pass iprev.fail
 	spf.pass spf.fail spf.softfail spf.neutral spf.none
-	dkim.pass dkim.fail dkim.neutral dkim.policy dkim.none
+	dkim.pass dkim.fail dkim.neutral dkim.policy dkim.none dkim.permerror
 	dmarc.pass dmarc.fail dmarc.none
 	arc.pass arc.fail arc.none
 	any.pass any.fail any.softfail any.neutral any.policy any.none any.temperror any.permerror`)

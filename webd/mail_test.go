@@ -437,7 +437,7 @@ func TestSearchSaysWhatItAsks(t *testing.T) {
 	s.deliver(s.alice, plainMail("bob@yubin.test", "lunch", "about the invoice"))
 	v := s.login("alice")
 	page := v.get("/search?q=" + url.QueryEscape("from:hanako is:unread"))
-	wants(t, page, `UID SEARCH FROM &#34;hanako&#34; UNSEEN`, "1 message found", "/m/inbox/1?q=")
+	wants(t, page, `UID SEARCH FROM &#34;hanako&#34; UNSEEN`, "An IMAP client would ask:", "1 message found", "/m/inbox/1?q=")
 	if strings.Contains(page, ">lunch<") {
 		t.Error("the search found too much")
 	}
@@ -446,7 +446,7 @@ func TestSearchSaysWhatItAsks(t *testing.T) {
 	wants(t, v.get("/search?q="+url.QueryEscape("before:nonsense invoice")), "a date like 2026-11-23")
 	wants(t, v.get("/search?q="+url.QueryEscape(`<script>alert(1)</script>`)), "Nothing found", "&lt;script&gt;")
 	s.deliver(s.alice, "From: x@example.jp\nSubject: with file\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nhi\n--b\nContent-Type: application/pdf; name=a.pdf\n\nx\n--b--\n")
-	wants(t, v.get("/search?q=has:attachment"), "1 message found", ">with file</span>")
+	wants(t, v.get("/search?q=has:attachment"), "1 message found", ">with file</span>", "something close")
 	wants(t, v.get("/search?q=-has:attachment"), "2 messages found")
 	wants(t, v.get("/search?q="+url.QueryEscape("in:受信トレイ invoice&lang=ja")), "there is no such folder")
 	wants(t, v.get("/search?q="+url.QueryEscape("in:inbox invoice")), "2 messages found", "in Inbox")

@@ -25,6 +25,7 @@ type found struct {
 	Text     string
 	Count    int
 	IMAP     string
+	Near     bool   // IMAP asks for something else, which is close
 	Folder   string // where it looked, or "" for everywhere but junk and trash
 	Problems []problemWith
 	TooMany  bool // not all can be paged through
@@ -56,7 +57,7 @@ func (v *visit) searchList(open store.UID, openIn string) (*listing, error) {
 	skip, _ := strconv.Atoi(v.URL.Query().Get("skip"))
 	skip = min(max(skip, 0), maxSkip)
 	q := parseQuery(text)
-	l := &listing{Search: &found{Text: text, IMAP: q.IMAP(), Problems: q.Problems}, Paged: skip > 0}
+	l := &listing{Search: &found{Text: text, IMAP: q.IMAP(), Near: q.Attachment != 0, Problems: q.Problems}, Paged: skip > 0}
 	l.Folder.Label = v.T("search.title")
 	boxes, err := v.searched(q, l.Search)
 	if err != nil {

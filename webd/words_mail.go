@@ -26,6 +26,7 @@ var mailWords = map[string]phrase{
 	"search.in":            {"in %s", "(%s)"},
 	"search.everywhere":    {"in all folders but Junk and Trash", "(迷惑メールとゴミ箱を除くすべてのフォルダー)"},
 	"search.as-imap":       {"An IMAP client would ask:", "IMAPではこう検索します:"},
+	"search.near-imap":     {"An IMAP client would ask for something close, as IMAP does not know attachments:", "IMAPには添付ファイルの検索条件がないため、近い条件でこう検索します:"},
 	"search.help":          {"What can be searched for", "検索のしかた"},
 	"search.word":          {"word", "単語"},
 	"search.phrase":        {"a phrase", "語句"},
