@@ -13,8 +13,8 @@ import (
 const picture = "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAYAAACNMs+9AAAAFUlEQVR42mNk+M9Qz0AEYBxVSF+FABJADveWkH6oAAAAAElFTkSuQmCC"
 
 const meeting = "Received: from mx.example.jp (mx.example.jp [192.0.2.7])\n by mail.yubin.test with ESMTPS (TLS1.3 TLS_AES_128_GCM_SHA256) id 7c1m;\n Mon, 23 Nov 2026 15:04:02 +0900\n" +
-	"Received: from pc.example.jp (pc [192.0.2.99]) by mx.example.jp with ESMTPSA id 5b2;\n Mon, 23 Nov 2026 15:03:58 +0900\n" +
 	"Authentication-Results: mail.yubin.test; spf=pass smtp.mailfrom=example.jp; dkim=pass header.d=example.jp; dmarc=pass header.from=example.jp\n" +
+	"Received: from pc.example.jp (pc [192.0.2.99]) by mx.example.jp with ESMTPSA id 5b2;\n Mon, 23 Nov 2026 15:03:58 +0900\n" +
 	"From: =?UTF-8?B?5L2Q6JekIOiKseWtkA==?= <hanako@example.jp>\nTo: alice@yubin.test\nSubject: =?UTF-8?B?5Lya6K2w44Gu44GK55+l44KJ44Gb77yIMTHmnIgyNeaXpe+8iQ==?=\n" +
 	"Message-ID: <h1@example.jp>\nDate: Mon, 23 Nov 2026 15:03:57 +0900\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b1\n\n" +
 	"--b1\nContent-Type: multipart/related; boundary=b2\n\n--b2\nContent-Type: text/html; charset=utf-8\n\n" +
