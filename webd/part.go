@@ -58,11 +58,24 @@ func (v *visit) fileName(p *message.Part) string {
 		}
 		return v.T("part.message") + ".eml"
 	}
-	name := v.T("part.unnamed")
-	if known, err := mime.ExtensionsByType(p.Type + "/" + p.Subtype); err == nil && len(known) > 0 {
-		name += known[0]
+	return v.T("part.unnamed") + extension(p.Type+"/"+p.Subtype)
+}
+
+// extension is the end of a file's name by its type. What the system knows is
+// in the order of the alphabet, with odd ones first.
+func extension(kind string) string {
+	switch kind {
+	case "text/plain":
+		return ".txt"
+	case "text/html":
+		return ".html"
+	case "image/jpeg":
+		return ".jpg"
 	}
-	return name
+	if known, err := mime.ExtensionsByType(kind); err == nil && len(known) > 0 {
+		return known[0]
+	}
+	return ""
 }
 
 // pathText writes a part's number: "1.2".

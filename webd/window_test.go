@@ -27,7 +27,7 @@ import (
 
 // Nothing here measures time: these only end tests that hang.
 const (
-	windowLimit = 2 * time.Minute
+	windowLimit = 3 * time.Minute
 	waitLimit   = 30 * time.Second
 )
 
@@ -44,7 +44,10 @@ var theBrowser = sync.OnceValues(func() (context.Context, error) {
 		return nil, errors.New("there is no chromium: apt-get install chromium fonts-noto-cjk")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.WSURLReadTimeout(time.Minute), chromedp.WindowSize(1280, 800), chromedp.Flag("lang", "en"))
+		chromedp.ExecPath(path), chromedp.WSURLReadTimeout(time.Minute), chromedp.WindowSize(1280, 800), chromedp.Flag("lang", "en"),
+		// All that is not on loopback is asked of us, and frames are told of
+		// with the page they are in.
+		chromedp.ProxyServer(theOutside().URL), chromedp.Flag("disable-features", "site-per-process,Translate,BlinkGenPropertyTrees,IsolateSandboxedIframes"))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // chromium refuses to be root with it
 	}
@@ -76,8 +79,8 @@ type window struct {
 	ctx context.Context
 
 	mu       sync.Mutex
-	requests []string // addresses asked for
-	wrong    []string // scripts that failed, dialogs
+	requests map[network.RequestID]string // addresses asked for, and not refused by the browser itself
+	wrong    []string                     // scripts that failed, dialogs, what is said on the console
 }
 
 // newWindow opens a window. Without YUBIN_BROWSER the test is skipped; with it
@@ -95,13 +98,14 @@ func newWindow(t *testing.T, url string) *window {
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, windowLimit)
 	t.Cleanup(cancel)
-	w := &window{T: t, URL: url, ctx: ctx}
+	w := &window{T: t, URL: url, ctx: ctx, requests: map[network.RequestID]string{}}
 	t.Cleanup(func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for _, what := range w.wrong {
 			t.Error(what)
 		}
+		theOutside().take() // the next window begins anew
 	})
 	chromedp.ListenTarget(ctx, w.hear)
 	w.do(network.Enable(), network.ClearBrowserCookies(), emulation.SetTimezoneOverride("Asia/Tokyo"), chromedp.EmulateViewport(1280, 800))
@@ -121,7 +125,15 @@ func (w *window) hear(event any) {
 	case *cdpruntime.EventExceptionThrown:
 		w.wrong = append(w.wrong, fmt.Sprintf("a script has failed: %v", e.ExceptionDetails))
 	case *network.EventRequestWillBeSent:
-		w.requests = append(w.requests, e.Request.URL)
+		w.requests[e.RequestID] = e.Request.URL
+	case *network.EventLoadingFailed:
+		if e.BlockedReason != "" {
+			delete(w.requests, e.RequestID)
+		}
+	case *cdpruntime.EventConsoleAPICalled:
+		for _, a := range e.Args {
+			w.wrong = append(w.wrong, fmt.Sprintf("on the console: %s", a.Value))
+		}
 	case *cdppage.EventJavascriptDialogOpening:
 		w.wrong = append(w.wrong, "a dialog: "+e.Message)
 		go chromedp.Run(w.ctx, cdppage.HandleJavaScriptDialog(true))
