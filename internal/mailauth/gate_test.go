@@ -224,6 +224,8 @@ func TestOverTheWire(t *testing.T) {
 	}}
 	if r := check(t, dead, signedLetter(t)); r.IPRev.Value != TempError || r.MailFrom.Value != TempError || r.DKIM[0].Value != TempError || r.DMARC.Value != TempError {
 		t.Errorf("without a name server: %s", r.Header())
+	} else if bytes.Contains(r.Header(), []byte("connection")) {
+		t.Errorf("it tells of our network: %s", r.Header())
 	}
 	dns.Fail("author.test.", testdns.Servfail)
 	if r := check(t, v, letter); r.MailFrom.Value != TempError {

@@ -55,7 +55,9 @@ func (s *SPF) evaluate(ctx context.Context, l *lookups, ip netip.Addr, helo, sen
 	var d *net.DNSError
 	switch {
 	case result != spf.TempError && result != spf.PermError || err == nil:
-	case errors.As(err, &d): // which may name our DNS server
+	case temporary(err): // whose text may name our DNS server
+		s.Reason = "DNS did not answer"
+	case errors.As(err, &d):
 		s.Reason = d.Err
 	default:
 		s.Reason = err.Error()
