@@ -1,17 +1,10 @@
 package webd
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
-	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +16,7 @@ import (
 // then the page has that much less.
 type Operation struct {
 	DataDir     string       // where the store is; backups go to its folder backup
+	KeepBackups int          // how many stay there; 0 is all
 	PlaintextOK bool         // passwords and tokens may cross the network without TLS
 	Clients     []MailServer // where mail programs connect
 	Listeners   func() []Listener
@@ -48,20 +42,10 @@ type Setting struct {
 	Doc         string
 }
 
-// The grades of a Finding.
-const (
-	Good    = "ok"
-	Skipped = "skipped"
-	Warning = "warning"
-	Problem = "problem"
-)
-
-// Finding is one thing that the doctor has looked at.
-type Finding struct{ Group, Grade, What, Why, Next string }
-
 // office is what the admin page, the API and the set-up keep in memory.
 type office struct {
 	backingUp sync.Mutex // one copy at a time
+	checkups  checkups
 	waiters   waiters
 	doomed    doomed
 	setup     setup
@@ -91,6 +75,7 @@ func (s *Server) adminRoutes(m *routes) {
 	m.admin("GET /admin/sessions", s.showSessions)
 	m.adminWrite("POST /admin/sessions", s.disconnect)
 	m.adminWrite("POST /admin/backup", s.backUp)
+	m.adminWrite("POST /admin/check", s.check)
 	m.user("GET /settings/tokens", s.showTokens)
 	m.write("POST /settings/tokens", smallForm, s.actOnToken)
 }
@@ -124,16 +109,14 @@ type adminPage struct {
 	Queued   int
 	Storage  storage
 	Settings []Setting
-	Findings []Finding
-	Checked  bool // the doctor has looked: the page was asked for it
-	Doctor   bool // there is one
+	Checkup  checkup // the last one
+	Doctor   bool    // there is one
 	Kinds    []store.POP3Kind
 }
 
 var pop3Kinds = []store.POP3Kind{store.POP3Delete, store.POP3Keep, store.POP3KeepDays, store.POP3Trash}
 
-// showAdmin answers with the page; ?check=1 asks the doctor, which takes a
-// moment.
+// showAdmin answers with the page.
 func (s *Server) showAdmin(v *visit) error {
 	p := adminPage{Doctor: s.Operation.Doctor != nil, Kinds: pop3Kinds}
 	ctx := v.Context()
@@ -164,25 +147,12 @@ func (s *Server) showAdmin(v *visit) error {
 	if o := s.Operation; o.Settings != nil {
 		p.Settings = o.Settings()
 	}
-	if p.Checked = p.Doctor && v.URL.Query().Has("check"); p.Checked {
-		p.Findings = s.Operation.Doctor(ctx, v.language.tag())
-	}
+	p.Checkup = s.checkups.last(v.language.tag())
 	return v.render("admin", v.T("title.admin"), p)
 }
 
 // shownQueue is how many waiting recipients the page lists.
 const shownQueue = 200
-
-// Count is how many findings have a grade.
-func (p adminPage) Count(grade string) int {
-	n := 0
-	for _, f := range p.Findings {
-		if f.Grade == grade {
-			n++
-		}
-	}
-	return n
-}
 
 // State is a word for how a queued recipient stands: a key of the catalogue.
 func (p page) State(q store.Queued) string {
@@ -210,107 +180,7 @@ func (v *visit) backToAdmin(section, text, undo string) error {
 	return v.redirect("/admin#" + section)
 }
 
-// storage is what the store takes, and when it was last copied.
-type storage struct {
-	Messages  uint64
-	Octets    int64 // of the messages
-	File, WAL int64 // octets on the disk
-	Dir       string
-	Backups   []backupFile // the newest first
-}
-
-type backupFile struct {
-	Name string
-	Size int64
-	Made time.Time
-}
-
-func (s *Server) storage(ctx context.Context, users []adminUser) (storage, error) {
-	st := storage{Dir: s.backupDir()}
-	for _, u := range users {
-		boxes, err := s.Store.Mailboxes(ctx, u.ID)
-		if err != nil {
-			return st, err
-		}
-		for _, m := range boxes {
-			st.Messages += uint64(m.Messages)
-		}
-		st.Octets += u.Used
-	}
-	st.File, st.WAL = s.fileSize("yubin.db"), s.fileSize("yubin.db-wal")
-	var err error
-	st.Backups, err = backups(st.Dir)
-	return st, err
-}
-
-// fileSize is 0 for a file that is not there.
-func (s *Server) fileSize(name string) int64 {
-	if s.Operation.DataDir == "" {
-		return 0
-	}
-	st, err := os.Stat(filepath.Join(s.Operation.DataDir, name))
-	if err != nil {
-		return 0
-	}
-	return st.Size()
-}
-
-func (s *Server) backupDir() string {
-	if s.Operation.DataDir == "" {
-		return ""
-	}
-	return filepath.Join(s.Operation.DataDir, "backup")
-}
-
-// shownBackups is how many copies the page lists.
-const shownBackups = 5
-
-func backups(dir string) (all []backupFile, err error) {
-	if dir == "" {
-		return nil, nil
-	}
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	for _, e := range entries {
-		if st, gone := e.Info(); gone == nil && strings.HasSuffix(e.Name(), ".db") {
-			all = append(all, backupFile{e.Name(), st.Size(), st.ModTime()})
-		}
-	}
-	slices.SortFunc(all, func(a, b backupFile) int { return cmp.Or(b.Made.Compare(a.Made), cmp.Compare(b.Name, a.Name)) })
-	return all[:min(len(all), shownBackups)], err
-}
-
-// backUp makes a copy of the store while mail comes and goes.
-func (s *Server) backUp(v *visit) error {
-	dir := s.backupDir()
-	if dir == "" {
-		return errNotFound
-	}
-	if !s.backingUp.TryLock() {
-		return errBackingUp
-	}
-	defer s.backingUp.Unlock()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	name := "yubin-" + s.Now().UTC().Format("20060102-150405") + ".db"
-	b, err := s.Store.Backup(v.Context(), filepath.Join(dir, name))
-	if errors.Is(err, fs.ErrExist) {
-		return errBackingUp // within the same second
-	}
-	if err != nil {
-		return err
-	}
-	v.log().Info("backup made", "file", name, "size", b.Size, "messages", b.Messages)
-	return v.backToAdmin("storage", v.T("admin.backed-up", name, number(int(b.Messages)), sizeText(b.Size)), "")
-}
-
-var (
-	errBackingUp = &problem{http.StatusConflict, "error.backing-up"}
-	errTyped     = &problem{http.StatusUnprocessableEntity, "error.typed"}
-)
+var errTyped = &problem{http.StatusUnprocessableEntity, "error.typed"}
 
 // actOnQueue tries, holds, releases or drops waiting mail.
 func (s *Server) actOnQueue(v *visit) error {

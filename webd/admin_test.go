@@ -91,7 +91,7 @@ func (o *officeTest) user(id store.UserID) store.User {
 func TestAdminIsForAdministrators(t *testing.T) {
 	o := newOfficeTest(t, nil)
 	ada, bob := o.as(o.ada), o.as(o.bob)
-	paths := map[string][]string{"GET": {"/admin", "/admin/sessions"}, "POST": {"/admin/users", "/admin/user", "/admin/aliases", "/admin/queue", "/admin/sessions", "/admin/backup"}}
+	paths := map[string][]string{"GET": {"/admin", "/admin/sessions"}, "POST": {"/admin/users", "/admin/user", "/admin/aliases", "/admin/queue", "/admin/sessions", "/admin/backup", "/admin/check"}}
 	for method, some := range paths {
 		for _, path := range some {
 			form := "Content-Type"
@@ -124,7 +124,7 @@ func TestAdminIsForAdministrators(t *testing.T) {
 }
 
 func TestAdminPage(t *testing.T) {
-	ended := uint64(0)
+	ended, asked := uint64(0), 0
 	var o *officeTest
 	o = newOfficeTest(t, func(c *Config) {
 		c.Operation.Listeners = func() []Listener { return []Listener{{"imap", "127.0.0.1:1143", false, 3, 12}} }
@@ -136,6 +136,7 @@ func TestAdminPage(t *testing.T) {
 			return []Setting{{"imap.addr", ":1143", "default", "YUBIN_IMAP_ADDR", "Listener"}, {"demo", "true", "env YUBIN_DEMO", "YUBIN_DEMO", "x"}}
 		}
 		c.Operation.Doctor = func(context.Context, string) []Finding {
+			asked++
 			return []Finding{{"Storage", Good, "writable", "", ""}, {"TLS", Warning, "self-signed", "clients warn", "yubin cert export"}}
 		}
 	})
@@ -143,7 +144,11 @@ func TestAdminPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	ada := o.as(o.ada)
-	status, page := ada.get("/admin?check=1")
+	if _, page := ada.get("/admin?check=1"); asked > 0 || !strings.Contains(page, "Check everything") {
+		t.Error("whoever only looks asks the doctor, which sends a mail")
+	}
+	ada.mustPost("/admin/check")
+	status, page := ada.get("/admin")
 	for _, want := range []string{"127.0.0.1:1143", "3 connections", "192.0.2.7:1", "1m30s", "12 refused", "Mail 16", "TLS 1.3 X", "IDLE", "x@far.test", "YUBIN_IMAP_ADDR=:1143", "good 1, warnings 1, problems 0", "All 2 checks",
 		"yubin cert export", "ada@example.test", "bob@example.test", "administrator", ">never<", "/assets/"} {
 		if !strings.Contains(page, want) {
@@ -381,6 +386,51 @@ func TestBackupButton(t *testing.T) {
 	o.s.Operation.DataDir = ""
 	if status, _ := ada.post("/admin/backup"); status != 404 {
 		t.Errorf("nowhere to put it: %d", status)
+	}
+}
+
+// The oldest copies go, once a new one is there; what has another name stays.
+func TestOldBackupsGo(t *testing.T) {
+	o := newOfficeTest(t, func(c *Config) { c.Operation.KeepBackups = 2 })
+	ada := o.as(o.ada)
+	dir := store.BackupDir(o.s.Operation.DataDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"mine.db", "yubin-20200101-000000.db.part", "yubin-20200101-000000.db", "yubin-20200102-000000.db", "yubin-20991231-000000.db"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	there := func() string {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return strings.Join(names, " ")
+	}
+	before := there()
+	full := filepath.Join(dir, "yubin-20261123-120000.db")
+	if err := os.Mkdir(full, 0o700); err != nil { // so that no copy can be made
+		t.Fatal(err)
+	}
+	if status, _ := ada.post("/admin/backup"); status != 409 {
+		t.Errorf("%d", status)
+	}
+	os.Remove(full)
+	if after := there(); after != before {
+		t.Errorf("without a new copy: %s", after)
+	}
+	ada.mustPost("/admin/backup")
+	if got, want := there(), "mine.db yubin-20200101-000000.db.part yubin-20261123-120000.db yubin-20991231-000000.db"; got != want {
+		t.Errorf("left: %s\nwant: %s", got, want)
+	}
+	if _, page := ada.get("/admin"); !strings.Contains(page, "The newest 2 stay.") {
+		t.Error("the page does not say how many stay")
 	}
 }
 

@@ -337,6 +337,9 @@ var catalogue = map[string]string{
 	"this is not a domain such as example.test: between dots it has 1 to 63 letters, digits and hyphens": "example.test のようなドメインではありません。ドットの間は 1〜63 文字の英数字とハイフンです",
 	"%s is suspended; `yubin user set %s --suspend=false` lets them log in again":                        "%s は停止中です。`yubin user set %s --suspend=false` で再びログインできるようになります",
 
+	"Copies that stay in the folder backup, the newest; 0 keeps all.": "backup フォルダーに残すコピーの数 (新しい順)。0 ならすべて残す。",
+	"Copies removed because of backup.keep: %d":                       "backup.keep により削除した古いコピー: %d",
+
 	// connections
 	"there is no such session; `yubin sessions list` shows who is connected": "そのセッションはありません。接続中のものは `yubin sessions list` で確認できます",
 	"See who is connected, and end connections":                              "接続中のセッションを表示・切断する",
@@ -389,7 +392,7 @@ var catalogue = map[string]string{
 	"no such mail came within %s":                                   "%s 以内に該当するメールは届きませんでした",
 	"but this did: %s, from %s":                                     "届いたもの: %s (差出人 %s)",
 	"Copy the mail store to a new file, also while the server runs": "保管庫を新しいファイルにコピーする (サーバーの動作中も可)",
-	"Copy the mail store, as it is at one moment, to a new file and verify the copy; mail comes\nand goes meanwhile. To restore it, stop the server and put it in the place of yubin.db,\nwithout yubin.db-wal and yubin.db-shm: mailboxes then get a new UIDVALIDITY and waiting\nmail is held, both by themselves.": "ある時点の保管庫を新しいファイルにコピーし、検証します。そのあいだもメールは届きます。\n復元するには、サーバーを止めて yubin.db と置き換え、yubin.db-wal と yubin.db-shm を消します。\nメールボックスの UIDVALIDITY は自動で新しくなり、送信待ちのメールは自動で保留されます。",
+	"Copy the mail store, as it is at one moment, to a new file and verify the copy; mail comes\nand goes meanwhile. Without FILE it goes into the folder backup, where the newest backup.keep\ncopies stay. To restore it, stop the server and put it in the place of yubin.db,\nwithout yubin.db-wal and yubin.db-shm: mailboxes then get a new UIDVALIDITY and waiting\nmail is held, both by themselves.": "ある時点の保管庫を新しいファイルにコピーし、検証します。そのあいだもメールは届きます。\nFILE を省くと backup フォルダーに置き、新しい順に backup.keep 個を残します。\n復元するには、サーバーを止めて yubin.db と置き換え、yubin.db-wal と yubin.db-shm を消します。\nメールボックスの UIDVALIDITY は自動で新しくなり、送信待ちのメールは自動で保留されます。",
 	"%s holds %d users, %d messages and %d waiting recipients in %s; it has been verified": "%s にユーザー %d 人、メール %d 通、送信待ち %d 件を保存し、検証しました (%s)",
 	"Tokens with which programs use the API":                                               "プログラムが API を使うためのトークン",
 	"Make a token for a user and print it; it cannot be shown again":                       "ユーザーのトークンを作って表示する (表示は一度だけ)",

@@ -81,6 +81,8 @@ type settings struct {
 	SendPerDomainHour     int
 	SendPerDomainDay      int
 
+	BackupKeep int
+
 	WiretapEnabled  bool
 	WiretapSessions int
 	WiretapBytes    size
@@ -254,6 +256,8 @@ func (s *settings) keys() []key {
 		{name: "limits.send_per_domain_day", into: &s.SendPerDomainDay, value: "0", since: "0.1",
 			doc: "Recipients in other domains that all users of one of our domains may write to within a day; 0 is no limit."},
 
+		{name: "backup.keep", into: &s.BackupKeep, value: "7", since: "0.1",
+			doc: "Copies that stay in the folder backup, the newest; 0 keeps all."},
 		{name: "wiretap.enabled", into: &s.WiretapEnabled, value: "false", demo: "true", since: "0.1",
 			doc: "Record conversations for 'yubin tail'; outside demo mode only of users who agreed."},
 		{name: "wiretap.sessions", into: &s.WiretapSessions, value: "200", since: "0.1",

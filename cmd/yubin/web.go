@@ -45,6 +45,7 @@ func (n *node) web(f portFacts) service {
 		Tap:          n.tap,
 		Operation: webd.Operation{
 			DataDir:     n.cfg.DataDir,
+			KeepBackups: n.cfg.BackupKeep,
 			PlaintextOK: f.plaintextOK,
 			Clients:     n.mailServers(),
 			Listeners:   n.listeners,
