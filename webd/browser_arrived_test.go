@@ -56,6 +56,9 @@ func TestBrowserTellsHowItArrived(t *testing.T) {
 	w.shoot("phone-arrived-since-ja-dark")
 	w.visit("/wire")
 	w.fits("the wire log, on a phone")
+	w.until(`document.querySelectorAll(".wirelist li").length === 4`)
+	say(t, tap, "pop3", pop3Of("bob@yubin.test", "hush")...)
+	w.until(`document.querySelectorAll(".wirelist li").length === 5`) // it follows
 	tap.Enable(false)
 	w.do(chromedp.EmulateViewport(1280, 800))
 	w.visit("/wire")

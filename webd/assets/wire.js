@@ -54,7 +54,7 @@ pane.addEventListener("change", event => {
 })
 
 prepare()
-const meant = location.hash && document.getElementById(location.hash.slice(1))
+const meant = document.getElementById(location.hash.slice(1))
 for (const list of pane.querySelectorAll(".talk .lines")) if (!list.contains(meant)) list.scrollTop = list.scrollHeight
 if (meant) meant.scrollIntoView({ block: "center" })
 new EventSource("/wire/events").addEventListener("wire", () => following && load())
