@@ -39,7 +39,15 @@ func newLag(d time.Duration) *lag {
 	return &lag{delay: d, cells: make(chan cell, inFlight), gone: make(chan struct{})}
 }
 
+// send puts something on its way. It reports false when nobody needs it any
+// more: a select alone might choose otherwise, and whoever waits for an answer
+// would wait for ever.
 func (l *lag) send(b []byte, err error) bool {
+	select {
+	case <-l.gone:
+		return false
+	default:
+	}
 	select {
 	case l.cells <- cell{append([]byte(nil), b...), err, time.Now().Add(l.delay)}:
 		return true

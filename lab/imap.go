@@ -233,11 +233,11 @@ func (d *IMAPDevice) Disconnect() error {
 	if d.conn == nil {
 		return nil
 	}
+	d.conn.SetDeadline(time.Now().Add(patience))
 	err := d.StopIdle()
 	if err == nil {
 		err = d.client.Logout().Wait()
 	}
-	d.conn.SetDeadline(time.Now().Add(patience))
 	d.client.Close() // the server hangs up first, so its error is no news
 	d.conn.Close()
 	d.conn, d.client = nil, nil
