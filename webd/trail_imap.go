@@ -97,8 +97,6 @@ func (t *imapTalk) name() {
 }
 
 var (
-	imapNumbered = regexp.MustCompile(`^\* (\d+) ([A-Z]+)`)
-	imapUID      = regexp.MustCompile(`\bUID (\d+)`)
 	imapFlags    = regexp.MustCompile(`\bFLAGS \(([^()]*)\)`)
 	imapValidity = regexp.MustCompile(`^\* OK \[UIDVALIDITY (\d+)\]`)
 	imapCopied   = regexp.MustCompile(`^\S+ OK \[COPYUID (\d+) ([\d:,]+) ([\d:,]+)\]`)
@@ -106,12 +104,16 @@ var (
 )
 
 func (t *imapTalk) hear(text string, i int) {
-	text = imapQuoted.ReplaceAllString(text, `""`) // in quotes strangers speak
-	if m := imapCopied.FindStringSubmatch(text); m != nil {
-		t.copied(m[1], m[2], m[3], i)
+	if strings.Contains(text, `"`) {
+		text = imapQuoted.ReplaceAllString(text, `""`) // in quotes strangers speak
 	}
-	if m := imapValidity.FindStringSubmatch(text); m != nil {
-		t.open(m[1])
+	if strings.Contains(text, "[") {
+		if m := imapCopied.FindStringSubmatch(text); m != nil {
+			t.copied(m[1], m[2], m[3], i)
+		}
+		if m := imapValidity.FindStringSubmatch(text); m != nil {
+			t.open(m[1])
+		}
 	}
 	tag, rest, _ := strings.Cut(text, " ")
 	if at := slices.IndexFunc(t.asked, func(c imapCommand) bool { return c.tag == tag }); at >= 0 {
@@ -122,25 +124,26 @@ func (t *imapTalk) hear(text string, i int) {
 		}
 		return
 	}
-	m := imapNumbered.FindStringSubmatch(text)
+	first, rest, _ := strings.Cut(rest, " ")
+	second, _, _ := strings.Cut(rest, " ")
+	n, err := strconv.Atoi(first)
 	switch {
-	case m == nil && tag != "*" && tag != "+":
+	case tag == "+":
+	case tag != "*":
 		t.item(text, i) // the rest of a FETCH after a literal
-	case m == nil:
-	case m[2] == "FETCH":
-		t.fetched, _ = strconv.Atoi(m[1])
-		t.mark = postmark{}
+	case err != nil:
+	case second == "FETCH":
+		t.fetched, t.mark = n, postmark{}
 		t.item(text, i)
-	case m[2] == "EXPUNGE":
-		n, _ := strconv.Atoi(m[1])
+	case second == "EXPUNGE":
 		t.gone(n, i)
 	}
 }
 
 // item takes what a FETCH says besides literals.
 func (t *imapTalk) item(text string, i int) {
-	if m := imapUID.FindStringSubmatch(text); m != nil && t.fetched > 0 && len(t.uids) < maxSelected {
-		t.uids[t.fetched] = m[1]
+	if uid := uidIn(text); uid != "" && t.fetched > 0 && len(t.uids) < maxSelected {
+		t.uids[t.fetched] = uid
 		t.name()
 	}
 	if !t.mineAt(t.fetched) {
@@ -150,6 +153,21 @@ func (t *imapTalk) item(text string, i int) {
 	c.mine = true
 	if m := imapFlags.FindStringSubmatch(text); m != nil && c.verb != "FETCH" && c.verb != "STORE" {
 		t.found = append(t.found, deed{Kind: "told", Detail: m[1], Line: i, Reply: i})
+	}
+}
+
+// uidIn is the UID among the items of a FETCH, or "".
+func uidIn(text string) string {
+	for {
+		i := strings.Index(text, "UID ")
+		if i < 0 {
+			return ""
+		}
+		begins := i == 0 || text[i-1] == ' ' || text[i-1] == '('
+		text = text[i+len("UID "):]
+		if end := strings.IndexFunc(text+" ", func(r rune) bool { return r < '0' || r > '9' }); begins && end > 0 {
+			return text[:end]
+		}
 	}
 }
 

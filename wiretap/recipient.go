@@ -126,9 +126,13 @@ func (f *filter) mine(address string) bool {
 	if containsFold(f.named, address) {
 		return true
 	}
-	local, domain, _ := strings.Cut(address, "@")
+	return slices.ContainsFunc(f.addresses, func(a string) bool { return isAddress(address, a) })
+}
+
+// isAddress reports whether named is a user's address, with or without a
+// detail after a plus sign.
+func isAddress(named, address string) bool {
+	local, domain, _ := strings.Cut(named, "@")
 	local, _, _ = strings.Cut(local, "+")
-	return slices.ContainsFunc(f.addresses, func(a string) bool {
-		return strings.EqualFold(a, address) || strings.EqualFold(a, local+"@"+domain)
-	})
+	return strings.EqualFold(named, address) || strings.EqualFold(local+"@"+domain, address)
 }

@@ -171,14 +171,24 @@ func (r *record) recipient(named, address string, optedIn bool) {
 	if !optedIn || address == "" {
 		return
 	}
-	if !slices.Contains(r.session.Recipients, address) {
+	known := slices.Contains(r.session.Recipients, address)
+	if !known && len(r.session.Recipients) == maxNamings {
+		return
+	}
+	if !known {
 		r.session.Recipients = append(r.session.Recipients, address)
 	}
-	if n := (naming{named, address}); !slices.Contains(r.session.namings, n) {
+	n := naming{named, address}
+	if !isAddress(named, address) && len(r.session.namings) < maxNamings && !slices.Contains(r.session.namings, n) {
 		r.session.namings = append(r.session.namings, n)
 	}
 	r.claim()
 }
+
+// maxNamings bounds the recipients that one session is remembered to have had,
+// and the aliases they had there: a client may go on naming them for ever.
+// Whoever comes later does not see the session.
+const maxNamings = 500
 
 // drop forgets everything and keeps nothing more. mu is held.
 func (r *record) drop() {
