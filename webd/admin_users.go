@@ -35,6 +35,9 @@ func (v *visit) adminUsers() ([]adminUser, error) {
 	}
 	var all []adminUser
 	for _, u := range users {
+		if isLabs(u) {
+			continue // it is gone in a moment, and by itself
+		}
 		a := adminUser{User: u, Self: u.ID == v.user.ID, QuotaMB: u.Quota / 1e6}
 		if u.Suspended {
 			if a.Doomed, err = v.s.doomed.at(v.Context(), u.ID); err != nil {

@@ -190,6 +190,8 @@ var labAccount = regexp.MustCompile(`^lab-(pop|keep|imap|web|mixed|bob)-[a-z2-7]
 // mail of strangers need not look.
 func IsLabAccount(address string) bool { return labAccount.MatchString(strings.ToLower(address)) }
 
+func isLabs(u store.User) bool { return u.Name == labName && IsLabAccount(u.Address) }
+
 // removeLeft removes what runs before the start of this server have left.
 func (l *labs) removeLeft(ctx context.Context) {
 	users, err := l.s.Store.Users(ctx)
@@ -197,7 +199,7 @@ func (l *labs) removeLeft(ctx context.Context) {
 		return
 	}
 	for _, u := range users {
-		if u.Name == labName && IsLabAccount(u.Address) && u.Created.Before(l.s.Now().Add(-2*labTime)) {
+		if isLabs(u) && u.Created.Before(l.s.Now().Add(-2*labTime)) {
 			if err := l.s.Store.DeleteUser(ctx, u.ID); err != nil {
 				l.s.Log.Warn("failed", "doing", "remove an account of the lab", "err", err)
 			}

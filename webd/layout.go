@@ -154,7 +154,15 @@ func (p page) Delay(d time.Duration) string {
 	if d < 0 {
 		return ""
 	}
-	return "+" + d.Round(time.Second).String()
+	switch {
+	case d < 90*time.Second:
+		return p.T("delay.seconds", int(d.Round(time.Second).Seconds()))
+	case d < 90*time.Minute:
+		return p.T("delay.minutes", int(d.Round(time.Minute).Minutes()))
+	case d < 48*time.Hour:
+		return p.T("delay.hours", int(d.Round(time.Hour).Hours()))
+	}
+	return p.T("delay.days", int(d.Hours()/24+0.5))
 }
 
 // Domain is the user's mail domain, and HostName the name we were asked for.
