@@ -85,6 +85,7 @@ func TestDraftsAreSavedAndGoOn(t *testing.T) {
 	if to := s.box(s.alice, "Drafts")[0].Envelope.To; len(to) != 1 || to[0].Mailbox != "bob" {
 		t.Errorf("an address that is not complete takes the others with it: %v", to)
 	}
+	wants(t, v.get("/compose?draft=1"), `name="to" value="bob@yubin.test, half-an-add"`)
 	form.Set("draft", "1")
 	form["keep"] = []string{"Drafts/1/2"}
 	form.Set("to", "bob@yubin.test")
@@ -105,6 +106,9 @@ func TestDraftsAreSavedAndGoOn(t *testing.T) {
 	got := s.box(s.bob, "INBOX")
 	if len(got) != 1 || got[0].Attachments != 1 || !strings.Contains(s.raw(got[0]), "b.txt") || strings.Contains(s.raw(got[0]), "a.txt") {
 		t.Fatalf("bob has %+v", got)
+	}
+	if strings.Contains(s.raw(got[0]), typedField) {
+		t.Error("what stays in the house has left it")
 	}
 	v.compose("send", form) // twice
 	if n := len(s.box(s.bob, "INBOX")); n != 1 {

@@ -15,6 +15,20 @@ import (
 // marked as answered when the draft is sent. It does not leave the house.
 const sourceField = "X-Yubin-Source"
 
+// typedField and the name of a field keep in a draft what has been typed as
+// recipients while it is not a list of addresses yet.
+const typedField = "X-Yubin-"
+
+// unfinishedFields are those of a form.
+func unfinishedFields(c *composing) (head string) {
+	for _, f := range []struct{ name, text string }{{"To", c.To}, {"Cc", c.Cc}, {"Bcc", c.Bcc}} {
+		if _, err := parseRecipients(f.text); err != nil {
+			head += typedField + f.name + ": " + encoded(f.text) + "\r\n"
+		}
+	}
+	return head
+}
+
 // draft loads a message of the Drafts mailbox.
 func (v *visit) draft(uid string) (folder, *store.Message, error) {
 	box, err := v.use(`\Drafts`)
@@ -51,6 +65,11 @@ func (v *visit) openDraft(uid string) (*composing, error) {
 	if source := message.Field(m.Header, sourceField); len(source) == 1 {
 		c.Source = strings.TrimSpace(source[0])
 	}
+	for name, into := range map[string]*string{"To": &c.To, "Cc": &c.Cc, "Bcc": &c.Bcc} {
+		if typed := message.Field(m.Header, typedField+name); len(typed) == 1 {
+			*into = strings.TrimSpace(message.DecodeHeader(typed[0]))
+		}
+	}
 	key := box.Slug() + "/" + uid
 	for _, f := range v.files(m, &reader{URL: "/m/" + key}) {
 		c.Files = append(c.Files, keptFile{key + "/" + f.URL[strings.LastIndexByte(f.URL, '/')+1:], f.Name, f.Size})
@@ -78,7 +97,7 @@ func (v *visit) store(c *composing, l *letter, flags store.Flags) (saved, int64,
 		return saved{}, 0, err
 	}
 	defer spool.Close()
-	head := blindFields(l)
+	head := blindFields(l) + unfinishedFields(c)
 	if c.Source != "" {
 		head = sourceField + ": " + c.Source + "\r\n" + head
 	}

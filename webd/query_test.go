@@ -1,6 +1,9 @@
 package webd
 
 import (
+	"context"
+	"fmt"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -67,4 +70,11 @@ func FuzzSearch(f *testing.F) {
 			t.Errorf("%q became %q", text, q.IMAP())
 		}
 	})
+}
+
+func TestASearchThatTakesTooLongIsNoFault(t *testing.T) {
+	p, known := replyTo(fmt.Errorf("read messages: %w", context.DeadlineExceeded))
+	if !known || p.status != http.StatusServiceUnavailable || !strings.Contains(english.text(p.key), "narrow") {
+		t.Errorf("%v, %v", p, known)
+	}
 }

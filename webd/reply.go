@@ -1,6 +1,7 @@
 package webd
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -55,6 +56,7 @@ var replies = []struct {
 	{message.ErrNotCanonical, errForm},
 	{message.ErrLineTooLong, errForm},
 	{store.ErrFull, &problem{http.StatusInsufficientStorage, "error.full"}},
+	{context.DeadlineExceeded, &problem{http.StatusServiceUnavailable, "error.too-slow"}}, // a search
 	{store.ErrClosed, &problem{http.StatusServiceUnavailable, "error.internal"}},
 }
 

@@ -70,5 +70,6 @@ var commonWords = map[string]phrase{
 	"error.folder-children": {"The folder has folders in it.", "中にフォルダーがあるため削除できません。"},
 	"error.expunged":        {"The message is no longer there. Another device may have deleted it.", "このメールはもうありません。ほかの端末で削除された可能性があります。"},
 	"error.limit":           {"That is too much at once.", "上限を超えています。"},
+	"error.too-slow":        {"That took too long. Please narrow the search down, to a folder for example.", "時間がかかりすぎたため中断しました。フォルダーを指定するなど、条件を絞ってください。"},
 	"error.full":            {"The disk of the server is full.", "サーバーのディスクに空きがありません。"},
 }
