@@ -61,7 +61,7 @@ bench:
 
 # Kills the server ROUNDS times while mail comes and goes, and counts.
 crash:
-	YUBIN_CRASH_ROUNDS=$(ROUNDS) $(GOTEST) -count=1 -timeout 20m -v -run '^TestCrash' ./store ./internal/mailtest
+	YUBIN_CRASH_ROUNDS=$(ROUNDS) $(GOTEST) -count=1 -timeout 20m -v -run '^TestCrash' ./store ./relay ./internal/mailtest
 
 soak:
 	YUBIN_SOAK=$${YUBIN_SOAK:-10m} $(GOTEST) -count=1 -timeout 0 -v -run '^TestSoak' ./internal/mailtest

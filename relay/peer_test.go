@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // peer is a mail server that behaves as a test says.
@@ -165,13 +166,13 @@ func (s *session) answer(stage, line, usual string) (text string, ok bool) {
 			}
 		}
 	case text == drip:
+		pace := time.NewTicker(quick.Greeting / 20)
+		defer pace.Stop()
 		for {
 			if _, err := s.Write([]byte("2")); err != nil {
 				return "", false
 			}
-			if _, err := s.in.ReadByte(); err != nil {
-				return "", false
-			}
+			<-pace.C
 		}
 	case strings.HasPrefix(text, raw):
 		_, err := s.Write([]byte(text[len(raw):]))

@@ -160,10 +160,13 @@ func (r *Relay) addresses(ctx context.Context, h host) (addrs []netip.Addr, auth
 
 // notPublic are ranges that net/netip has no word for: this network
 // (RFC 1122), carriers' own addresses (RFC 6598), benchmarks (RFC 2544), what
-// is reserved (RFC 1112), and IPv4 behind NAT64 (RFC 6052).
+// is reserved (RFC 1112), the sites of old IPv6 (RFC 3879), and IPv4 within
+// IPv6: compatible (RFC 4291 §2.5.5.1), behind NAT64 (RFC 6052, RFC 8215),
+// 6to4 (RFC 3056) and Teredo (RFC 4380).
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("64:ff9b::/96"),
+	netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("fec0::/10"), netip.MustParsePrefix("::/96"),
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"),
 }
 
 // isPublic keeps DNS of strangers from pointing us at our own network.

@@ -35,6 +35,9 @@ func TestWhatDNSSays(t *testing.T) {
 		{"private", []string{"beta.test. A 10.0.0.1", "beta.test. AAAA fd00::1"}, "", false, Failed, "no public address"},
 		{"carrier", []string{"beta.test. A 100.64.0.1"}, "", false, Failed, "no public address"},
 		{"mapped", []string{"beta.test. AAAA ::ffff:127.0.0.1"}, "", false, Failed, "no public address"},
+		{"MX is an address", []string{"beta.test. MX 10 127.0.0.1."}, "", true, Failed, "5.4.4 the mail server 127.0.0.1 has no address"},
+		{"MX leads to loopback by an alias", []string{"beta.test. MX 10 mx.beta.test.", "mx.beta.test. CNAME localhost.gamma.test.", "localhost.gamma.test. A 127.0.0.1"}, "", false, Failed, "no public address"},
+		{"aliases in a ring", []string{"beta.test. MX 10 mx.beta.test.", "mx.beta.test. CNAME ring.beta.test.", "ring.beta.test. CNAME mx.beta.test."}, "", true, Failed, "5.4.4"},
 		{"literal", nil, "", false, Failed, "no public address"},
 	}
 	for _, c := range cases {
@@ -100,8 +103,10 @@ func TestEqualServersShareTheMail(t *testing.T) {
 
 func TestManyServersAreCapped(t *testing.T) {
 	w := newWorld(t, nil)
-	for i := range 60 {
+	for i := range 300 {
 		w.dns(fmt.Sprintf("beta.test. MX 10 mx%d.beta.test.", i))
+	}
+	for i := range 60 {
 		w.dns(fmt.Sprintf("mx.beta.test. A 127.0.1.%d", i+1), fmt.Sprintf("mx.beta.test. AAAA ::%d", i+2))
 	}
 	hosts, v := w.relay.hosts(t.Context(), "beta.test", ordinary)
@@ -206,6 +211,7 @@ func TestPublicAddresses(t *testing.T) {
 		"127.0.0.1": false, "10.1.2.3": false, "172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false, "0.0.0.0": false, "0.1.2.3": false,
 		"100.64.1.1": false, "255.255.255.255": false, "224.0.0.1": false, "::1": false, "::": false, "fe80::1": false, "fd12::1": false,
 		"::ffff:10.0.0.1": false, "64:ff9b::7f00:1": false, "ff02::1": false,
+		"::127.0.0.1": false, "fec0::1": false, "64:ff9b:1::a00:1": false, "2002:7f00:1::1": false, "2001:0:a00:1::1": false,
 	} {
 		if got := isPublic(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s: %v", text, got)

@@ -130,6 +130,31 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// A handshake that does not end costs no more than any other step.
+func TestAHandshakeThatHangs(t *testing.T) {
+	a := newAuthority(t)
+	for security, want := range map[Security]Event{Opportunistic: Delivered, Encrypted: Deferred} {
+		released := make(chan struct{})
+		config := a.server(time.Hour, "mx.beta.test")
+		config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			<-released
+			return nil, nil
+		}
+		w := newWorld(t, func(cfg *Config) {
+			cfg.TLS, cfg.Roots, cfg.Timeouts = security, a.pool, quick
+			cfg.Timeouts.Connect = 300 * time.Millisecond
+		})
+		p := w.beta(nil)
+		p.tls = config
+		t.Cleanup(func() { close(released) })
+		w.run()
+		w.send("bob@beta.test")
+		if o := w.one(); o.Event != want || o.TLS != "" || want == Deferred && !strings.Contains(o.Reply, "it took too long") {
+			t.Errorf("%v: %+v", security, o)
+		}
+	}
+}
+
 func TestSmarthost(t *testing.T) {
 	a := newAuthority(t)
 	login := base64.StdEncoding.EncodeToString([]byte("\x00alpha\x00secret"))
