@@ -54,7 +54,11 @@ func (v *visit) since(a *journey, box folder, m *store.Message) {
 			own = append(own, s)
 		}
 	}
-	for i, deeds := range newTrail(id, name).follow(own) {
+	t := newTrail(id, name)
+	if box.Is("send") {
+		t.sent = m.Envelope.MessageID
+	}
+	for i, deeds := range t.follow(own) {
 		for _, d := range deeds {
 			if d.Kind == "delivered" {
 				continue // told above

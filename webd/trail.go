@@ -13,6 +13,7 @@ import (
 // which change when it moves. Whoever follows a trail learns names on the way.
 type trail struct {
 	id    string
+	sent  string          // Message-ID, without brackets, of a mail that the user has sent; or ""
 	names map[string]bool // such as "3.41", as POP3's UIDL has them
 }
 
@@ -96,7 +97,7 @@ func (t *trail) inRelay(s wiretap.Session) (found []deed) {
 	for i, line := range s.Lines {
 		switch {
 		case line.Dir == wiretap.Client && line.Body:
-			mine = mine || mark.has(line.Text, t.id)
+			mine = mark.has(line.Text, t.id) || mark.isCalled(line.Text, t.sent) || mine
 		case line.Dir == wiretap.Client:
 			if mine && line.Text == "." {
 				asked = i
@@ -125,7 +126,7 @@ type postmark struct {
 
 func (p *postmark) has(line, id string) bool {
 	switch {
-	case p.over || id == "":
+	case p.over:
 		return false
 	case line == "":
 		p.over = true
@@ -137,12 +138,19 @@ func (p *postmark) has(line, id string) bool {
 			p.received++
 		}
 	}
-	if p.field != "received" || p.received != 1 {
+	if id == "" || p.field != "received" || p.received != 1 {
 		return false
 	}
 	words := strings.Fields(line)
 	i := slices.IndexFunc(words, func(w string) bool { return strings.TrimSuffix(w, ";") == id })
 	return i > 0 && words[i-1] == "id"
+}
+
+// isCalled reports whether a line of the same header is the Message-ID. Our
+// webmail hands mail on without a Received field.
+func (p *postmark) isCalled(line, id string) bool {
+	name, value, _ := strings.Cut(line, ":")
+	return id != "" && !p.over && strings.EqualFold(name, "Message-ID") && strings.Trim(value, " <>") == id
 }
 
 // inSet reports whether a number is in an IMAP sequence set (RFC 9051 §9).

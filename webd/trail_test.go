@@ -77,6 +77,23 @@ func TestATrailGoesThroughConversations(t *testing.T) {
 	}
 }
 
+// TestATrailLeadsOut is about mail that leaves, with our signature on top.
+func TestATrailLeadsOut(t *testing.T) {
+	talk := "S: 220 far\nC: MAIL FROM:<a@x>\nS: 250 ok\nC: DATA\nS: 354 go\nC: DKIM-Signature: v=1;\n" + strings.Repeat("C: \tb=x\n", 9) +
+		"C: Received: from x\nC: \tid abcdefgh12345678;\nC: Message-ID: <1@x>\nC: \nC: Message-ID: <2@x>\nC: .\nS: 250 thanks\n" +
+		"C: MAIL FROM:<a@x>\nS: 250 ok\nC: DATA\nS: 354 go\nC: Message-ID: <3@x>\nC: \nC: text\nC: .\nS: 550 no\n"
+	s := heard(t, "relay", talk)
+	for _, c := range []struct{ id, sent, want string }{
+		{"abcdefgh12345678", "", "relayed 250 thanks"}, {"", "1@x", "relayed 250 thanks"}, {"", "3@x", "relay-refused 550 no"}, {"", "2@x", ""}, {"", "", ""},
+	} {
+		trail := newTrail(c.id)
+		trail.sent = c.sent
+		if got := strings.Join(kinds(trail.in(s)), ", "); got != c.want {
+			t.Errorf("%q %q: %q, want %q", c.id, c.sent, got, c.want)
+		}
+	}
+}
+
 func TestSequenceSets(t *testing.T) {
 	for _, c := range []struct {
 		set string

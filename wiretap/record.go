@@ -31,6 +31,10 @@ type record struct {
 	dialogue *dialogue
 }
 
+// ownFields is how many lines of a message that we send are shown besides
+// the usual ones: a signature and a Received field of ours stand on top.
+const ownFields = 12
+
 // lineCost is what a kept line costs beside its text.
 const lineCost = 96
 
@@ -40,8 +44,13 @@ func newRecord(t *Tap, local, remote, proto, security string, side Side) *record
 		ID: r.id, Proto: proto, Security: security, Side: side,
 		Local: local, Remote: remote, Start: t.config.Now(),
 	}
-	r.dialogue = newDialogue(family(proto), t.config.BodyLines, r.keep)
-	r.dialogue.outgoing = Protocol(proto) == "relay"
+	shown := t.config.BodyLines
+	outgoing := Protocol(proto) == "relay"
+	if outgoing && shown > 0 {
+		shown += ownFields
+	}
+	r.dialogue = newDialogue(family(proto), shown, r.keep)
+	r.dialogue.outgoing = outgoing
 	if t.config.Everyone {
 		r.mu.Lock()
 		r.claim()
