@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
 
@@ -37,6 +39,53 @@ func TestBrowserHearsOfArrivalsWhileReading(t *testing.T) {
 	s.star(box.ID, 50)
 	s.remove(box.ID, 49)
 	w.until(`document.querySelector('.row[data-uid="50"]').classList.contains("starred") && !document.querySelector('.row[data-uid="49"]')`)
+}
+
+// A stream that broke goes on where it ended: what came meanwhile comes in,
+// once, and nothing moves.
+func TestBrowserHearsWhatItHasMissed(t *testing.T) {
+	s := newMailSite(inBrowser{t}, nil)
+	for i := range 60 {
+		s.deliver(s.alice, plainMail("list@example.jp", fmt.Sprint("digest ", i), "text"))
+	}
+	w := s.open(t)
+	w.enter("alice", "lang=en&theme=light")
+	s.deliver(s.alice, plainMail("list@example.jp", "before", "text"))
+	w.until(`document.querySelector('.row[data-uid="61"]')`)
+	w.eval(`document.getElementById("list").scrollTop = 900; document.querySelector('.row[data-uid="40"] a').focus({ preventScroll: true })`)
+	where := `Math.round(document.querySelector('.row[data-uid="48"]').getBoundingClientRect().top)`
+	before := w.eval(where)
+	resumed := make(chan string, 1)
+	chromedp.ListenTarget(w.ctx, func(event any) {
+		if e, ok := event.(*network.EventRequestWillBeSentExtraInfo); ok {
+			if id, ok := e.Headers["Last-Event-ID"].(string); ok {
+				select {
+				case resumed <- id:
+				default:
+				}
+			}
+		}
+	})
+	s.hangUp()
+	s.deliver(s.alice, plainMail("list@example.jp", "meanwhile", "text"))
+	w.until(`document.querySelector('.row[data-uid="62"]')`)
+	select {
+	case id := <-resumed:
+		if len(parseTold(id)) == 0 {
+			t.Errorf("it went on from %q", id)
+		}
+	case <-w.ctx.Done():
+		t.Error("it did not say from where it went on")
+	}
+	if n := w.eval(`document.querySelectorAll('.row[data-uid="61"], .row[data-uid="62"]').length`); n != "2" {
+		t.Errorf("%s rows of two", n)
+	}
+	if after := w.eval(where); after != before {
+		t.Errorf("what was read has moved from %s to %s", before, after)
+	}
+	if at := w.eval(`document.activeElement.closest(".row").dataset.uid`); at != "40" {
+		t.Errorf("the focus is at %s", at)
+	}
 }
 
 func TestBrowserMovesByKeyboardAndByDrag(t *testing.T) {

@@ -3,9 +3,7 @@ package webd
 import (
 	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
 )
 
 func TestBrowserOnAPhone(t *testing.T) {
@@ -118,25 +116,3 @@ const contrastScript = `(() => {
   }
   return poor.join("\n")
 })()`
-
-func TestBrowserWithoutScripts(t *testing.T) {
-	s := newMailSite(inBrowser{t}, nil)
-	s.furnish()
-	w := s.open(t)
-	w.do(emulation.SetScriptExecutionDisabled(true))
-	w.do(chromedp.Navigate(s.URL+"/login?lang=en&theme=light"),
-		chromedp.SendKeys(`input[name="address"]:not([type="hidden"])`, "alice@yubin.test"),
-		chromedp.SendKeys(`input[type="password"]`, "alice"+kb.Enter),
-		chromedp.WaitVisible(`#list .row`),
-		chromedp.Click(`.row[data-uid="6"] > a`),
-		chromedp.WaitVisible(`#reader h1`))
-	w.shoot("no-scripts")
-	w.do(chromedp.Click(`.acts [href$="/reply"]`), chromedp.WaitVisible(`#composer`),
-		chromedp.SetValue(`#composer [name="to"]`, "bob@yubin.test"),
-		chromedp.Click(`#composer button[value="send"].pri`), chromedp.WaitVisible(`.toast`))
-	if len(s.box(s.bob, "INBOX")) != 1 {
-		t.Error("not sent")
-	}
-	w.do(chromedp.Click(`.acts button[value="delete"]`), chromedp.WaitVisible(`.toast button`))
-	w.do(chromedp.Click(`.toast button`), chromedp.WaitVisible(`.row:nth-child(6)`))
-}

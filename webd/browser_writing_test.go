@@ -54,3 +54,48 @@ func TestBrowserWritesAndUndoes(t *testing.T) {
 	}
 	w.until(`[...document.querySelectorAll(".folders a")].find(a => a.textContent.includes("Drafts")).querySelector(".count").textContent === ""`)
 }
+
+// Ctrl+Enter belongs to the input method as long as it composes.
+func TestBrowserLeavesEnterToTheInputMethod(t *testing.T) {
+	s := newMailSite(inBrowser{t}, nil)
+	s.furnish()
+	w := s.open(t)
+	w.enter("alice", "lang=ja&theme=light")
+	w.keys("c")
+	w.until(`document.activeElement.name === "to"`)
+	w.do(input.InsertText("bob@yubin.test"), chromedp.Focus(`#text`))
+	w.do(input.ImeSetComposition("かいぎ", 3, 3))
+	w.until(`document.getElementById("text").value === "かいぎ"`)
+	w.eval(`document.addEventListener("keydown", e => document.body.dataset.pressed = e.isComposing + " " + e.ctrlKey)`)
+	w.keys(kb.Enter, input.ModifierCtrl)
+	w.until(`document.body.dataset.pressed === "true true"`)
+	w.do(input.InsertText("会議"))
+	w.until(`document.getElementById("text").value === "会議"`)
+	if n := len(s.box(s.bob, "INBOX")); n != 0 {
+		t.Errorf("sent %d while composing", n)
+	}
+	w.keys(kb.Enter, input.ModifierCtrl)
+	w.until(`!document.getElementById("composer")`)
+	if got := s.box(s.bob, "INBOX"); len(got) != 1 {
+		t.Errorf("bob has %+v", got)
+	}
+}
+
+// Files come in by dropping and by pasting, too.
+func TestBrowserAttachesWhatIsDroppedAndPasted(t *testing.T) {
+	s := newMailSite(inBrowser{t}, nil)
+	w := s.open(t)
+	w.enter("alice", "lang=en&theme=light")
+	w.keys("c")
+	w.until(`document.activeElement.name === "to"`)
+	with := `const data = new DataTransfer(); data.items.add(new File(["text"], NAME, { type: "text/plain" })); const text = document.getElementById("text"); `
+	w.eval(`{ ` + strings.Replace(with, "NAME", `"dropped.txt"`, 1) + `
+		text.dispatchEvent(new DragEvent("dragover", { dataTransfer: data, bubbles: true, cancelable: true }))
+		text.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true })) }`)
+	w.until(`document.querySelector("#composer .files").textContent.includes("dropped.txt") && !document.getElementById("composer").dataset.drop`)
+	w.eval(`{ ` + strings.Replace(with, "NAME", `"貼り付け.txt"`, 1) + `text.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })) }`)
+	w.until(`document.querySelectorAll("#composer .files .chip").length === 2 && document.querySelector("#composer .files").textContent.includes("貼り付け.txt")`)
+	if d := s.box(s.alice, "Drafts"); len(d) != 1 || d[0].Attachments != 2 {
+		t.Errorf("the draft: %+v", d)
+	}
+}

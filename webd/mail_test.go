@@ -29,6 +29,7 @@ type mailSite struct {
 	URL        string
 	alice, bob store.User
 	now        time.Time
+	hangUp     func() // breaks all connections
 }
 
 func newMailSite(t testing.TB, change func(*Config)) *mailSite {
@@ -58,7 +59,7 @@ func newMailSite(t testing.TB, change func(*Config)) *mailSite {
 		h.CloseClientConnections()
 		h.Close()
 	})
-	site.URL = h.URL
+	site.URL, site.hangUp = h.URL, h.CloseClientConnections
 	return site
 }
 

@@ -1,0 +1,51 @@
+package webd
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// Reading, searching, writing, folders and undoing need no scripts.
+func TestBrowserWithoutScripts(t *testing.T) {
+	s := newMailSite(inBrowser{t}, nil)
+	s.furnish()
+	file := filepath.Join(t.TempDir(), "notes.txt")
+	if err := os.WriteFile(file, []byte("agenda\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := s.open(t)
+	w.do(emulation.SetScriptExecutionDisabled(true))
+	w.do(chromedp.Navigate(s.URL+"/login?lang=en&theme=light"),
+		chromedp.SendKeys(`input[name="address"]:not([type="hidden"])`, "alice@yubin.test"),
+		chromedp.SendKeys(`input[type="password"]`, "alice"+kb.Enter),
+		chromedp.WaitVisible(`#list .row`),
+		chromedp.Click(`.row[data-uid="6"] > a`),
+		chromedp.WaitVisible(`#reader h1`))
+	w.shoot("no-scripts")
+	w.do(chromedp.SendKeys(`.search input`, "from:library"+kb.Enter),
+		chromedp.WaitVisible(`.found code`), chromedp.Click(`.row > a`), chromedp.WaitVisible(`#reader[data-title="Three books are due"]`))
+
+	w.do(chromedp.Click(`.acts [href$="/reply"]`), chromedp.WaitVisible(`#composer`),
+		chromedp.SetValue(`#composer [name="to"]`, "bob@yubin.test"),
+		chromedp.SetUploadFiles(`#composer input[type="file"]`, []string{file}),
+		chromedp.Click(`#composer button[value="send"].pri`), chromedp.WaitVisible(`.toast`))
+	if sent := s.box(s.bob, "INBOX"); len(sent) != 1 || sent[0].Attachments != 1 {
+		t.Errorf("bob has %+v", sent)
+	}
+
+	w.do(chromedp.Navigate(s.URL+"/m/inbox/5"), chromedp.WaitVisible(`#reader h1`),
+		chromedp.Click(`.acts button[value="delete"]`), chromedp.WaitVisible(`.toast button`))
+	if len(s.box(s.alice, "Trash")) != 1 {
+		t.Error("not deleted")
+	}
+	w.do(chromedp.Click(`.toast button`), chromedp.WaitVisible(`.row:nth-child(6)`))
+
+	w.do(chromedp.Click(`.foldermenu summary`), chromedp.SendKeys(`form[action="/folders/create"] input[name="name"]`, "仕事"+kb.Enter),
+		chromedp.WaitVisible(`.toast`), chromedp.Navigate(s.URL+"/m/inbox"), chromedp.WaitVisible(`.folders a[data-folder="`+slug("仕事")+`"]`))
+	w.do(chromedp.Click(`.top > .switches a[hreflang="ja"]`), chromedp.WaitVisible(`html[lang="ja"] #list .row`))
+}
