@@ -17,7 +17,10 @@ import (
 // headings and landmarks.
 func TestBrowserFindsEveryPageAccessible(t *testing.T) {
 	tap := wiretap.New(wiretap.Config{Enabled: true, Everyone: true})
-	site := newLabSite(t, func(c *Config) { c.Tap = tap })
+	site := newLabSite(t, func(c *Config) {
+		withServers(c)
+		c.Tap = tap
+	})
 	alice, err := site.system.Store.UserByAddress(t.Context(), "alice@example.test")
 	if err != nil {
 		t.Fatal(err)
@@ -36,6 +39,9 @@ func TestBrowserFindsEveryPageAccessible(t *testing.T) {
 	w := newWindow(t, site.base)
 	check := func(path, lang, theme string) {
 		t.Helper()
+		if status := w.eval(`performance.getEntriesByType("navigation")[0].responseStatus`); status != "200" {
+			t.Errorf("%s: status %s", path, status)
+		}
 		for _, width := range []int64{390, 1280} {
 			w.do(emulation.SetDeviceMetricsOverride(width, 844, 1, width < 700))
 			w.drawn()

@@ -269,10 +269,10 @@ func (w *window) fits(where string) {
 }
 
 const fitScript = `(() => {
+  const root = document.documentElement, wide = root.clientWidth // a phone's innerWidth gives way
   const scrolls = e => { for (e = e.parentElement; e; e = e.parentElement) if (["auto", "scroll", "hidden", "clip"].includes(getComputedStyle(e).overflowX) && e !== document.body && e !== document.documentElement) return true; return false }
-  const out = [...document.querySelectorAll("body *")].filter(e => e.checkVisibility() && !e.closest(".sr, .skip, .sprite, svg") && e.getBoundingClientRect().right > innerWidth + 1 && !scrolls(e))
-  const root = document.documentElement
-  return (root.scrollWidth > innerWidth ? root.scrollWidth + " of " + innerWidth + " " : "") + out.slice(0, 3).map(e => e.outerHTML.slice(0, 100)).join(" ")
+  const out = [...document.querySelectorAll("body *")].filter(e => e.checkVisibility() && !e.closest(".sr, .skip, .sprite, svg") && e.getBoundingClientRect().right > wide + 1 && !scrolls(e))
+  return (root.scrollWidth > wide ? root.scrollWidth + " of " + wide + " " : "") + out.slice(0, 3).map(e => e.outerHTML.slice(0, 100)).join(" ")
 })()`
 
 // drawn waits until the page has been drawn.
