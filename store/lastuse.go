@@ -47,6 +47,17 @@ func (s *Store) NoteUse(u UserID, service string) {
 	}
 }
 
+// add puts what has not been written yet into a user that was read.
+func (u *uses) add(to *User) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for service, last := range map[string]*time.Time{"pop3": &to.Last.POP3, "imap": &to.Last.IMAP, "web": &to.Last.Web} {
+		if at, ok := u.pending[use{to.ID, service}]; ok {
+			*last = at
+		}
+	}
+}
+
 // init makes the store one that notes uses.
 func (u *uses) init() { u.pending, u.some = map[use]time.Time{}, make(chan struct{}, 1) }
 

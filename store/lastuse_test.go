@@ -32,6 +32,9 @@ func TestLastUse(t *testing.T) {
 	if n := s.Stats().Commits - before; n > 1 {
 		t.Errorf("%d writes", n)
 	}
+	if u, err = s.User(t.Context(), u.ID); err != nil || !u.Last.IMAP.Equal(now) {
+		t.Errorf("before it is written: %+v, %v", u.Last, err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

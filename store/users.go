@@ -108,7 +108,9 @@ func readUser(ctx context.Context, db querier, where string, arg any) (User, err
 
 // User returns one user, or ErrNoSuchUser.
 func (s *Store) User(ctx context.Context, id UserID) (User, error) {
-	return readUser(ctx, s.readers, `id = $1`, id)
+	u, err := readUser(ctx, s.readers, `id = $1`, id)
+	s.uses.add(&u)
+	return u, err
 }
 
 // UserByAddress returns the user with exactly this address, or ErrNoSuchUser.
@@ -122,7 +124,11 @@ func (s *Store) UserByAddress(ctx context.Context, address string) (User, error)
 
 // Users lists all users by address.
 func (s *Store) Users(ctx context.Context) ([]User, error) {
-	return list(ctx, s.readers, scanUser, `SELECT `+userColumns+` FROM user ORDER BY address`)
+	all, err := list(ctx, s.readers, scanUser, `SELECT `+userColumns+` FROM user ORDER BY address`)
+	for i := range all {
+		s.uses.add(&all[i])
+	}
+	return all, err
 }
 
 // UserChange names what UpdateUser changes; nil stays as it is.
