@@ -7,7 +7,6 @@
 /usr/bin/python3 "$here/dkimpeer.py" texts "$box/zone" >"$box/texts"
 
 # opendkim MODE OPTION=VALUE ...: starts it anew, listening to $box/socket.
-milter=
 opendkim_as() {
   stop_opendkim
   {
@@ -18,7 +17,7 @@ opendkim_as() {
   } >"$box/opendkim.conf"
   rm -f "$box/socket"
   opendkim -f -x "$box/opendkim.conf" -p "local:$box/socket" >"$box/opendkim.log" 2>&1 &
-  milter=$!
+  echo $! >"$box/milter"
   local try
   for try in $(seq 100); do
     [ ! -S "$box/socket" ] || return 0
@@ -27,9 +26,9 @@ opendkim_as() {
   cat "$box/opendkim.log"
   return 1
 }
-stop_opendkim() {
-  [ -z "$milter" ] || { kill "$milter" && wait "$milter"; } 2>/dev/null
-  milter=
+stop_opendkim() { # also after a case that has failed, which leaves only the file
+  [ ! -e "$box/milter" ] || kill -KILL "$(cat "$box/milter")" 2>/dev/null || true # asked politely, it lingers
+  rm -f "$box/milter"
 }
 trap 'stop_opendkim; kill $dns' EXIT
 
