@@ -46,6 +46,6 @@ func TestBrowserWithoutScripts(t *testing.T) {
 	w.do(chromedp.Click(`.toast button`), chromedp.WaitVisible(`.row:nth-child(6)`))
 
 	w.do(chromedp.Click(`.foldermenu summary`), chromedp.SendKeys(`form[action="/folders/create"] input[name="name"]`, "仕事"+kb.Enter),
-		chromedp.WaitVisible(`.toast`), chromedp.Navigate(s.URL+"/m/inbox"), chromedp.WaitVisible(`.folders a[data-folder="`+slug("仕事")+`"]`))
-	w.do(chromedp.Click(`.top > .switches a[hreflang="ja"]`), chromedp.WaitVisible(`html[lang="ja"] #list .row`))
+		chromedp.WaitReady(`.folders a[data-folder="`+slug("仕事")+`"]`))
+	w.do(chromedp.Click(`.top > .switches a[hreflang="ja"]`), chromedp.WaitReady(`html[lang="ja"] #list`))
 }

@@ -297,9 +297,7 @@ func (w *window) drag(from, to string) {
 		w.do(chromedp.Evaluate(fmt.Sprintf(`(() => { const r = document.querySelector(%q).getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()`, selector), &p))
 		return p[0], p[1]
 	}
-	x, y := at(from)
-	tx, ty := at(to)
-	data := make(chan *input.DragData, 1)
+	data := make(chan *input.DragData, 10)
 	ctx, cancel := context.WithCancel(w.ctx)
 	defer cancel()
 	chromedp.ListenTarget(ctx, func(event any) {
@@ -310,14 +308,23 @@ func (w *window) drag(from, to string) {
 	mouse := func(kind input.MouseType, x, y float64) chromedp.Action {
 		return input.DispatchMouseEvent(kind, x, y).WithButton(input.Left).WithButtons(1).WithClickCount(1)
 	}
-	w.do(input.SetInterceptDrags(true), mouse(input.MousePressed, x, y), mouse(input.MouseMoved, x+10, y+10), mouse(input.MouseMoved, x+30, y+30))
-	select {
-	case d := <-data:
-		w.do(input.DispatchDragEvent(input.DragEnter, tx, ty, d), input.DispatchDragEvent(input.DragOver, tx, ty, d))
-		w.until(fmt.Sprintf(`document.querySelector(%q).classList.contains("over")`, to))
-		w.shoot("drag-en-light")
-		w.do(input.DispatchDragEvent(input.Drop, tx, ty, d), mouse(input.MouseReleased, tx, ty), input.SetInterceptDrags(false))
-	case <-time.After(waitLimit):
-		w.fail("nothing is dragged")
+	w.do(input.SetInterceptDrags(true))
+	for start := time.Now(); time.Since(start) < waitLimit; {
+		x, y := at(from)
+		w.do(mouse(input.MousePressed, x, y), mouse(input.MouseMoved, x+10, y+10), mouse(input.MouseMoved, x+30, y+30))
+		w.drawn()
+		select {
+		case d := <-data:
+			tx, ty := at(to)
+			w.do(input.DispatchDragEvent(input.DragEnter, tx, ty, d), input.DispatchDragEvent(input.DragOver, tx, ty, d))
+			w.until(fmt.Sprintf(`document.querySelector(%q).classList.contains("over")`, to))
+			w.shoot("drag-en-light")
+			w.do(input.DispatchDragEvent(input.Drop, tx, ty, d), mouse(input.MouseReleased, tx, ty), input.SetInterceptDrags(false))
+			return
+		default:
+			// The row was put anew under the pointer: take the one there is now.
+			w.do(mouse(input.MouseMoved, 1, 1), mouse(input.MouseReleased, 1, 1))
+		}
 	}
+	w.fail("nothing is dragged")
 }
