@@ -6,6 +6,7 @@ FUZZTIME ?= 30s
 ROUNDS   ?= 20
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+OPENAPI     = github.com/pb33f/libopenapi-validator/cmd/validate@v0.16.2
 GOTEST      = $(GO) test -tags '$(TAGS)'
 
 .PHONY: build demo test race fuzz lint interop netns browser compose-check two-servers-check bench soak crash
@@ -36,6 +37,7 @@ lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet -tags '$(TAGS)' ./...
 	$(GO) run $(STATICCHECK) -tags '$(TAGS)' ./...
+	$(GO) run $(OPENAPI) webd/api.json
 
 # Mail programs that others wrote, against a server of our own.
 interop: build
