@@ -27,15 +27,21 @@ type Backup struct {
 // out after the copy was made (I1), and holds what is queued, because it has
 // probably been sent.
 func (s *Store) Backup(ctx context.Context, path string) (Backup, error) {
-	part := path + ".part"
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 		return Backup{}, fmt.Errorf("back up to %s: %w", path, orElse(err, os.ErrExist))
 	}
-	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
+	part := path + ".part"
+	// SQLite fills an empty file. That it is new keeps two copies, which two
+	// processes make under one name, from becoming one.
+	reserved, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		err = fmt.Errorf("a copy is being made, or has been broken off: %w", err)
+	}
+	if err != nil {
 		return Backup{}, fmt.Errorf("back up: %w", err)
 	}
 	defer os.Remove(part)
-	if err := s.vacuumInto(ctx, part); err != nil {
+	if err := errors.Join(reserved.Close(), s.vacuumInto(ctx, part)); err != nil {
 		return Backup{}, fmt.Errorf("back up: %w", classify(err))
 	}
 	b, err := sealCopy(ctx, part)

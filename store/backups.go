@@ -2,11 +2,14 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"time"
 )
 
 // BackupDir is the folder for copies in a data folder.
@@ -19,10 +22,13 @@ type Kept struct {
 	Removed int    // older copies that went
 }
 
-// copyName is how BackupInto names copies; the names sort by time.
+// copyStamp is the time in the name of a copy. The names sort by time.
+const copyStamp = "20060102-150405"
+
 var copyName = regexp.MustCompile(`^yubin-\d{8}-\d{6}\.db$`)
 
-// BackupInto makes a copy in a folder, named after the time, and then removes
+// BackupInto makes a copy in a folder, named after the time, or the next second
+// when another copy has that name, and then removes
 // the oldest copies there beyond keep; 0 keeps all. They go only once the new
 // one has been verified and is durable, so there is always one that is good.
 // Files of other names are left alone.
@@ -30,8 +36,13 @@ func (s *Store) BackupInto(ctx context.Context, dir string, keep int) (k Kept, e
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return k, fmt.Errorf("back up: %w", err)
 	}
-	k.File = filepath.Join(dir, "yubin-"+s.now().UTC().Format("20060102-150405")+".db")
-	if k.Backup, err = s.Backup(ctx, k.File); err != nil || keep <= 0 {
+	for at := s.now().UTC(); ; at = at.Add(time.Second) {
+		k.File = filepath.Join(dir, "yubin-"+at.Format(copyStamp)+".db")
+		if k.Backup, err = s.Backup(ctx, k.File); !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	if err != nil || keep <= 0 {
 		return k, err
 	}
 	entries, err := os.ReadDir(dir)

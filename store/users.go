@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -89,6 +91,25 @@ func (p POP3Policy) checked() (POP3Policy, error) {
 		return p, nil
 	}
 	return p, fmt.Errorf("unknown POP3 policy %q", p.Kind)
+}
+
+// String writes a policy as people do: "keep-days:14".
+func (p POP3Policy) String() string {
+	if p.Kind == POP3KeepDays {
+		return fmt.Sprintf("%s:%d", p.Kind, p.Days)
+	}
+	return string(p.Kind)
+}
+
+// ParsePOP3Policy reads what [POP3Policy.String] has written.
+func ParsePOP3Policy(text string) (POP3Policy, error) {
+	kind, days, _ := strings.Cut(text, ":")
+	n, _ := strconv.Atoi(days)
+	p, err := POP3Policy{Kind: POP3Kind(kind), Days: n}.checked()
+	if err != nil || p.String() != text {
+		return POP3Policy{}, fmt.Errorf("%q is not one of delete, keep, keep-days:N, trash", text)
+	}
+	return p, nil
 }
 
 const userColumns = `id, address, name, quota, (SELECT coalesce(sum(size), 0) FROM mailbox WHERE user_id = user.id), pop3, pop3_days, suspended, admin, tap, created, last_pop3, last_imap, last_web`

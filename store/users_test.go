@@ -163,3 +163,17 @@ func TestQuota(t *testing.T) {
 		t.Errorf("used %d", u.Used)
 	}
 }
+
+func TestPOP3PoliciesAsText(t *testing.T) {
+	for _, text := range []string{"delete", "keep", "trash", "keep-days:1", "keep-days:36500"} {
+		p, err := store.ParsePOP3Policy(text)
+		if err != nil || p.String() != text {
+			t.Errorf("%s: %v, %v", text, p, err)
+		}
+	}
+	for _, text := range []string{"", "Keep", "keep:3", "delete:", "keep-days", "keep-days:", "keep-days:0", "keep-days:-1", "keep-days:07", "keep-days:36501", "keep-days:x", "burn"} {
+		if p, err := store.ParsePOP3Policy(text); err == nil {
+			t.Errorf("%q is taken for %v", text, p)
+		}
+	}
+}

@@ -99,9 +99,6 @@ func (s *Server) backUp(v *visit) error {
 	}
 	defer s.backingUp.Unlock()
 	b, err := s.Store.BackupInto(v.Context(), dir, s.Operation.KeepBackups)
-	if errors.Is(err, fs.ErrExist) {
-		return errBackingUp // within the same second
-	}
 	if err != nil {
 		return err
 	}

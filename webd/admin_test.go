@@ -2,6 +2,7 @@ package webd
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -363,11 +364,9 @@ func TestBackupButton(t *testing.T) {
 	if st, err := os.Stat(name); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", st, err)
 	}
-	if status, _ := ada.post("/admin/backup"); status != 409 {
-		t.Errorf("within the same second: %d", status)
-	}
+	ada.mustPost("/admin/backup") // within the same second
 	_, page := ada.get("/admin")
-	if !strings.Contains(page, "yubin-20261123-120000.db") {
+	if !strings.Contains(page, "yubin-20261123-120000.db") || !strings.Contains(page, "yubin-20261123-120001.db") {
 		t.Error("the page does not list it")
 	}
 	copied, err := store.Open(t.Context(), store.Options{Dir: restored(t, name)})
@@ -414,14 +413,16 @@ func TestOldBackupsGo(t *testing.T) {
 		return strings.Join(names, " ")
 	}
 	before := there()
-	full := filepath.Join(dir, "yubin-20261123-120000.db")
-	if err := os.Mkdir(full, 0o700); err != nil { // so that no copy can be made
+	aside := dir + ".aside"
+	if err := errors.Join(os.Rename(dir, aside), os.WriteFile(dir, nil, 0o600)); err != nil { // so that no copy can be made
 		t.Fatal(err)
 	}
-	if status, _ := ada.post("/admin/backup"); status != 409 {
+	if status, _ := ada.post("/admin/backup"); status != 500 {
 		t.Errorf("%d", status)
 	}
-	os.Remove(full)
+	if err := errors.Join(os.Remove(dir), os.Rename(aside, dir)); err != nil {
+		t.Fatal(err)
+	}
 	if after := there(); after != before {
 		t.Errorf("without a new copy: %s", after)
 	}
@@ -431,6 +432,10 @@ func TestOldBackupsGo(t *testing.T) {
 	}
 	if _, page := ada.get("/admin"); !strings.Contains(page, "The newest 2 stay.") {
 		t.Error("the page does not say how many stay")
+	}
+	ada.mustPost("/admin/backup") // within the same second
+	if got, want := there(), "mine.db yubin-20200101-000000.db.part yubin-20261123-120001.db yubin-20991231-000000.db"; got != want {
+		t.Errorf("left: %s\nwant: %s", got, want)
 	}
 }
 

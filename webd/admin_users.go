@@ -145,8 +145,8 @@ func (v *visit) userChange(do string) (c store.UserChange, err error) {
 		if policy.Kind == store.POP3KeepDays {
 			policy.Days, _ = strconv.Atoi(v.PostFormValue("days"))
 		}
-		if _, err := parsePolicy(policyText(policy)); err != nil {
-			return c, err
+		if _, err := store.ParsePOP3Policy(policy.String()); err != nil {
+			return c, errUserField.about("pop3")
 		}
 		c.POP3 = &policy
 	default:

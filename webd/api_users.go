@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/yubin-mail/yubin/store"
@@ -28,36 +27,9 @@ type apiUser struct {
 
 func userOf(u store.User) apiUser {
 	return apiUser{
-		Address: u.Address, Name: u.Name, Used: u.Used, Quota: u.Quota, POP3: policyText(u.POP3), Suspended: u.Suspended, Admin: u.Admin,
+		Address: u.Address, Name: u.Name, Used: u.Used, Quota: u.Quota, POP3: u.POP3.String(), Suspended: u.Suspended, Admin: u.Admin,
 		Created: u.Created.UTC(), LastPOP3: u.Last.POP3.UTC(), LastIMAP: u.Last.IMAP.UTC(), LastWeb: u.Last.Web.UTC(),
 	}
-}
-
-// policyText writes a POP3 policy: "keep-days:14".
-func policyText(p store.POP3Policy) string {
-	if p.Kind == store.POP3KeepDays {
-		return string(p.Kind) + ":" + strconv.Itoa(p.Days)
-	}
-	return string(p.Kind)
-}
-
-// parsePolicy reads what policyText has written.
-func parsePolicy(text string) (store.POP3Policy, error) {
-	kind, days, hasDays := strings.Cut(text, ":")
-	p := store.POP3Policy{Kind: store.POP3Kind(kind)}
-	switch p.Kind {
-	case store.POP3Delete, store.POP3Keep, store.POP3Trash:
-		if !hasDays {
-			return p, nil
-		}
-	case store.POP3KeepDays:
-		n, err := strconv.Atoi(days)
-		if err == nil && n >= 1 && n <= 36500 {
-			p.Days = n
-			return p, nil
-		}
-	}
-	return p, errUserField.about("pop3")
 }
 
 // checkPassword refuses what the store would.
@@ -123,9 +95,9 @@ func (a apiUserChange) change() (store.UserChange, error) {
 		return change, errUserField.about("name")
 	}
 	if a.POP3 != nil {
-		p, err := parsePolicy(*a.POP3)
+		p, err := store.ParsePOP3Policy(*a.POP3)
 		if err != nil {
-			return change, err
+			return change, errUserField.about("pop3")
 		}
 		change.POP3 = &p
 	}

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"net"
 	"sync/atomic"
+
+	"github.com/yubin-mail/yubin/internal/listen"
 )
 
 // Side is which end of a connection we are.
@@ -43,7 +45,7 @@ func (t *Tap) wrap(c net.Conn, proto, security string, side Side) net.Conn {
 
 // withState is the connection with the state of the TLS beneath, if there is.
 func (c *Conn) withState() net.Conn {
-	if s, ok := find[interface{ ConnectionState() tls.ConnectionState }](c.Conn); ok {
+	if s, ok := listen.Beneath[interface{ ConnectionState() tls.ConnectionState }](c.Conn); ok {
 		return &tlsConn{c, s.ConnectionState}
 	}
 	return c
@@ -115,22 +117,7 @@ func (c *Conn) TapRecipient(named string, user func() (address string, optedIn b
 // IMAP and submission call it when a login has succeeded, before they say so;
 // an SMTP session without login, for each local recipient it accepts.
 func User(conn net.Conn, address string, optedIn bool) {
-	if c, ok := find[interface{ TapUser(string, bool) }](conn); ok {
+	if c, ok := listen.Beneath[interface{ TapUser(string, bool) }](conn); ok {
 		c.TapUser(address, optedIn)
 	}
-}
-
-// find looks for a method beneath the wrappers of a connection.
-func find[T any](c net.Conn) (found T, ok bool) {
-	for c != nil {
-		if found, ok = c.(T); ok {
-			return found, true
-		}
-		inner, wraps := c.(interface{ NetConn() net.Conn })
-		if !wraps {
-			break
-		}
-		c = inner.NetConn()
-	}
-	return found, false
 }

@@ -3,6 +3,8 @@ package wiretap
 import (
 	"net"
 	"slices"
+
+	"github.com/yubin-mail/yubin/internal/listen"
 )
 
 // Postmaster stands among the senders for this server itself, which writes
@@ -14,7 +16,7 @@ const Postmaster = "<>"
 // "" is for what is nobody's, such as QUIT. The relay calls it around each
 // mail, with an address that is a user's or [Postmaster].
 func Sender(conn net.Conn, address string, optedIn bool) {
-	if c, ok := find[interface{ tapSender(string, bool) }](conn); ok {
+	if c, ok := listen.Beneath[interface{ tapSender(string, bool) }](conn); ok {
 		c.tapSender(address, optedIn)
 	}
 }

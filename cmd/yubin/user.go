@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -103,7 +102,7 @@ func (p *program) userList() *cobra.Command {
 					if u.Quota > 0 {
 						quota = size(u.Quota).rough()
 					}
-					t.row(u.Address, size(u.Used).rough(), quota, policyText(u.POP3), lately(u.Last.POP3), lately(u.Last.IMAP), lately(u.Last.Web), p.notes(u))
+					t.row(u.Address, size(u.Used).rough(), quota, u.POP3.String(), lately(u.Last.POP3), lately(u.Last.IMAP), lately(u.Last.Web), p.notes(u))
 				}
 				return t.print(p.out)
 			})
@@ -148,7 +147,7 @@ type userJSON struct {
 func usersAsJSON(users []store.User) []userJSON {
 	list := []userJSON{}
 	for _, u := range users {
-		list = append(list, userJSON{u.Address, u.Name, u.Used, u.Quota, policyText(u.POP3), u.Suspended, u.Admin, u.Tap,
+		list = append(list, userJSON{u.Address, u.Name, u.Used, u.Quota, u.POP3.String(), u.Suspended, u.Admin, u.Tap,
 			timeText(u.Created), timeText(u.Last.POP3), timeText(u.Last.IMAP), timeText(u.Last.Web)})
 	}
 	return list
@@ -306,7 +305,7 @@ func (l *userLimits) change(c *cobra.Command) (store.UserChange, error) {
 		change.Quota = &octets
 	}
 	if c.Flags().Changed("pop3") {
-		policy, err := parsePolicy(l.pop3)
+		policy, err := store.ParsePOP3Policy(l.pop3)
 		if err != nil {
 			return change, exit{exitUsage, fmt.Errorf("--pop3: %w", err)}
 		}
@@ -319,29 +318,4 @@ func (l *userLimits) change(c *cobra.Command) (store.UserChange, error) {
 		change.Admin = &l.admin
 	}
 	return change, nil
-}
-
-func parsePolicy(text string) (store.POP3Policy, error) {
-	kind, days, hasDays := strings.Cut(text, ":")
-	policy := store.POP3Policy{Kind: store.POP3Kind(kind)}
-	switch policy.Kind {
-	case store.POP3Delete, store.POP3Keep, store.POP3Trash:
-		if !hasDays {
-			return policy, nil
-		}
-	case store.POP3KeepDays:
-		n, err := strconv.Atoi(days)
-		if err == nil && n > 0 {
-			policy.Days = n
-			return policy, nil
-		}
-	}
-	return policy, fmt.Errorf("%q is not one of delete, keep, keep-days:N, trash", text)
-}
-
-func policyText(policy store.POP3Policy) string {
-	if policy.Kind == store.POP3KeepDays {
-		return fmt.Sprintf("%s:%d", policy.Kind, policy.Days)
-	}
-	return string(policy.Kind)
 }

@@ -28,7 +28,7 @@ var floors = map[string]float64{
 
 	"store": 1,
 
-	"wiretap":           0.5, // prints what transcript reads
+	"wiretap":           0.5, // prints what transcript reads, and stands on listen
 	"internal/mailauth": 0.5, // finds authors with message
 
 	"internal/listen":     0,
