@@ -18,11 +18,14 @@ const usePause = 3 * time.Minute
 // The columns of a use, by the name of the service in the log.
 var useColumns = map[string]string{"pop3": "last_pop3", "imap": "last_imap", "web": "last_web"}
 
-// uses are those that have not been written.
+// uses are those that a reader of the file may not have seen. The last ones
+// taken to be written stay for a pause more: whoever has read a user before the
+// write was committed adds them after it.
 type uses struct {
 	mu      sync.Mutex
 	pending map[use]time.Time
-	some    chan struct{} // capacity 1: there is something to write
+	taken   map[use]time.Time // by the last write, which may still be under way
+	some    chan struct{}     // capacity 1: there is something to write
 }
 
 type use struct {
@@ -34,7 +37,7 @@ type use struct {
 // or used it ("web"); others are not noted. It waits for nothing: the server
 // writes it down later.
 func (s *Store) NoteUse(u UserID, service string) {
-	if useColumns[service] == "" || s.uses.pending == nil {
+	if useColumns[service] == "" || s.uses.some == nil {
 		return
 	}
 	now := s.now()
@@ -47,13 +50,15 @@ func (s *Store) NoteUse(u UserID, service string) {
 	}
 }
 
-// add puts what has not been written yet into a user that was read.
+// add puts what may not have been written yet into a user that was read.
 func (u *uses) add(to *User) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for service, last := range map[string]*time.Time{"pop3": &to.Last.POP3, "imap": &to.Last.IMAP, "web": &to.Last.Web} {
-		if at, ok := u.pending[use{to.ID, service}]; ok {
-			*last = at
+		for _, noted := range []map[use]time.Time{u.taken, u.pending} {
+			if at, ok := noted[use{to.ID, service}]; ok {
+				*last = at
+			}
 		}
 	}
 }
@@ -82,7 +87,7 @@ func (s *Store) keepUses(ctx context.Context) {
 func (s *Store) writeUses() {
 	s.uses.mu.Lock()
 	noted := s.uses.pending
-	s.uses.pending = map[use]time.Time{}
+	s.uses.pending, s.uses.taken = map[use]time.Time{}, noted
 	s.uses.mu.Unlock()
 	if len(noted) == 0 {
 		return
