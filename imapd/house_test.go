@@ -14,13 +14,13 @@ import (
 	"time"
 
 	"github.com/emersion/go-imap/v2/imapclient"
-	"go.uber.org/goleak"
 
 	"github.com/yubin-mail/yubin/internal/auth"
+	"github.com/yubin-mail/yubin/internal/leak"
 	"github.com/yubin-mail/yubin/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 const (
 	alice    = "alice@example.test"

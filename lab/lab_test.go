@@ -14,8 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/yubin-mail/yubin/internal/leak"
 	"github.com/yubin-mail/yubin/internal/mailtest"
 	"github.com/yubin-mail/yubin/lab"
 	"github.com/yubin-mail/yubin/store"
@@ -59,7 +58,7 @@ func results(r *lab.Report) (all []lab.Result) {
 }
 
 func TestEveryScenarioTeachesWhatItSays(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer leak.Check(t)
 	for _, lang := range []lab.Lang{lab.English, lab.Japanese} {
 		t.Run(string(lang), func(t *testing.T) {
 			_, s := serve(t, store.POP3Policy{})

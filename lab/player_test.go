@@ -7,8 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/yubin-mail/yubin/internal/leak"
 	"github.com/yubin-mail/yubin/lab"
 	"github.com/yubin-mail/yubin/store"
 )
@@ -38,7 +37,7 @@ func card(t *testing.T, b *lab.Board, c lab.Column, role string) lab.Card {
 }
 
 func TestBoardShowsTheDevicesStores(t *testing.T) {
-	t.Cleanup(func() { goleak.VerifyNone(t) }) // after the server has stopped
+	t.Cleanup(func() { leak.Check(t) }) // after the server has stopped
 	_, s := serve(t, store.POP3Policy{})
 	p := newPlayer(t, s, "read-sync", lab.Options{})
 	steps := 0
@@ -106,7 +105,7 @@ func TestEveryCommandIsExplained(t *testing.T) {
 }
 
 func TestLatencyIsAddedToEachRoundTrip(t *testing.T) {
-	t.Cleanup(func() { goleak.VerifyNone(t) }) // after the server has stopped
+	t.Cleanup(func() { leak.Check(t) }) // after the server has stopped
 	_, s := serve(t, store.POP3Policy{})
 	const latency = 30 * time.Millisecond
 	p := newPlayer(t, s, "pop3-delete", lab.Options{Latency: latency})
@@ -129,7 +128,7 @@ func TestLatencyIsAddedToEachRoundTrip(t *testing.T) {
 }
 
 func TestFreePlay(t *testing.T) {
-	t.Cleanup(func() { goleak.VerifyNone(t) }) // after the server has stopped
+	t.Cleanup(func() { leak.Check(t) }) // after the server has stopped
 	_, s := serve(t, store.POP3Policy{})
 	p := newPlayer(t, s, "free", lab.Options{})
 	must := func(err error) {
@@ -175,7 +174,7 @@ func TestFreePlay(t *testing.T) {
 }
 
 func TestConsoleStaysWithinItsRun(t *testing.T) {
-	t.Cleanup(func() { goleak.VerifyNone(t) }) // after the server has stopped
+	t.Cleanup(func() { leak.Check(t) }) // after the server has stopped
 	sys, s := serve(t, store.POP3Policy{})
 	sys.AddUser(t, "victim@example.test", "secret")
 	p := newPlayer(t, s, "free", lab.Options{})

@@ -13,14 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/yubin-mail/yubin/internal/leak"
 	"github.com/yubin-mail/yubin/internal/message"
 	"github.com/yubin-mail/yubin/internal/testdns"
 	"github.com/yubin-mail/yubin/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // world is a relay with a store, a clock, DNS, and whom it can reach.
 type world struct {

@@ -17,15 +17,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/yubin-mail/yubin/internal/auth"
+	"github.com/yubin-mail/yubin/internal/leak"
 	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/internal/pki"
 	"github.com/yubin-mail/yubin/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // A house is a store, the people in it and a server for them.
 type house struct {

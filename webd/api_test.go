@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/yubin-mail/yubin/internal/auth"
+	"github.com/yubin-mail/yubin/internal/leak"
 	"github.com/yubin-mail/yubin/internal/message"
 	"github.com/yubin-mail/yubin/store"
 )
@@ -33,7 +34,7 @@ type officeTest struct {
 func newOfficeTest(t *testing.T, change func(*Config)) *officeTest {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+	t.Cleanup(func() { leak.Check(t, before) })
 	dir := t.TempDir()
 	o := &officeTest{T: t, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return o.now }

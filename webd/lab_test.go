@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/yubin-mail/yubin/internal/auth"
+	"github.com/yubin-mail/yubin/internal/leak"
 	"github.com/yubin-mail/yubin/internal/mailtest"
 	"github.com/yubin-mail/yubin/lab"
 )
@@ -144,7 +145,7 @@ func (s *labSite) users() (n int) {
 
 func TestEveryScenarioPlaysToItsEndWithoutARedCell(t *testing.T) {
 	others := goleak.IgnoreCurrent() // a browser of other tests
-	t.Cleanup(func() { goleak.VerifyNone(t, others) })
+	t.Cleanup(func() { leak.Check(t, others) })
 	site := newLabSite(t, nil)
 	for _, lang := range []string{"en", "ja"} {
 		t.Run(lang, func(t *testing.T) {

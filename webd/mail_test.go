@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/yubin-mail/yubin/internal/auth"
+	"github.com/yubin-mail/yubin/internal/leak"
 	"github.com/yubin-mail/yubin/store"
 )
 
@@ -66,7 +67,7 @@ func newMailSite(t testing.TB, change func(*Config)) *mailSite {
 func goleakAfter(t testing.TB) {
 	if t, ok := t.(*testing.T); ok {
 		ignore := goleak.IgnoreCurrent()
-		t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
+		t.Cleanup(func() { leak.Check(t, ignore) })
 	}
 }
 

@@ -11,13 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/yubin-mail/yubin/internal/leak"
 	"github.com/yubin-mail/yubin/internal/transcript"
 	"github.com/yubin-mail/yubin/wiretap"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // call is a connection through a tap, with its client's end.
 type call struct {

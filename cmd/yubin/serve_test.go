@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/yubin-mail/yubin/internal/leak"
 )
 
 // testConfig is a configuration on free loopback ports.
@@ -106,7 +108,7 @@ func (k talk) says(format string, args ...any) {
 }
 
 func TestShutdownSaysGoodbyeInEveryProtocol(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leak.Check(t, goleak.IgnoreCurrent())
 	n, r := startNode(t, testConfig(t))
 	smtp, pop, imap := dialTo(t, r.reach("smtp")), dialTo(t, r.reach("pop3")), dialTo(t, r.reach("imap"))
 	smtp.hears("220 ")
@@ -170,7 +172,7 @@ func TestARestartForgetsNeitherNewcomersNorLimits(t *testing.T) {
 }
 
 func TestAFolderHasOneServer(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leak.Check(t, goleak.IgnoreCurrent())
 	c := testConfig(t)
 	n, _ := startNode(t, c)
 	if _, err := start(t.Context(), c, slog.DiscardHandler); !errors.Is(err, errAlreadyServing) {
@@ -185,7 +187,7 @@ func TestAFolderHasOneServer(t *testing.T) {
 }
 
 func TestAllTakenPortsAreNamedAtOnce(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leak.Check(t, goleak.IgnoreCurrent())
 	var taken []string
 	for range 2 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

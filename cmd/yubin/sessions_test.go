@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/yubin-mail/yubin/internal/leak"
 	"github.com/yubin-mail/yubin/store"
 	"github.com/yubin-mail/yubin/webd"
 )
@@ -95,7 +96,7 @@ func mailsOf(t *testing.T, n *node, u store.User) uint32 {
 }
 
 func TestSessionsAreListedAndEnded(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leak.Check(t, goleak.IgnoreCurrent())
 	n, r := startNode(t, testConfig(t, "--wiretap-enabled"))
 	defer stopNode(t, n)
 	u := letterToAda(t, n)

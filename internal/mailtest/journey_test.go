@@ -7,8 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/yubin-mail/yubin/internal/leak"
 	"github.com/yubin-mail/yubin/internal/mailtest"
 	"github.com/yubin-mail/yubin/internal/transcript"
 	"github.com/yubin-mail/yubin/internal/transcript/transcripttest"
@@ -16,7 +15,7 @@ import (
 
 // TestTranscripts plays the conversations in which several protocols meet.
 func TestTranscripts(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer leak.Check(t)
 	transcripttest.Play(t, func(t *testing.T, _ *transcript.File) transcript.Stage {
 		s := mailtest.Start(t)
 		ports := map[string]string{"smtp": s.SMTP, "submission": s.Submission, "pop3": s.POP3, "imap": s.IMAP}

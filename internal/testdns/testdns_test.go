@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-	"go.uber.org/goleak"
+
+	"github.com/yubin-mail/yubin/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 func serve(t *testing.T, records ...string) (*Zone, *Server) {
 	t.Helper()
