@@ -37,7 +37,7 @@ type Listener struct {
 // Setting is one value of the configuration.
 type Setting struct {
 	Name, Value string
-	Origin      string // "flag", "env", "file", "default", and where
+	Origin      string // "flag --x", "env X", a file, "default" or "demo"
 	Env         string // how the environment spells it
 	Doc         string
 }
@@ -170,6 +170,15 @@ func (p page) State(q store.Queued) string {
 
 // Policy writes a POP3 policy for people.
 func (p page) Policy(kind store.POP3Kind) string { return p.T("pop3." + string(kind)) }
+
+// Origin writes where a setting comes from: a variable, a flag and a file have
+// names, which are the same in all languages.
+func (p page) Origin(origin string) string {
+	if origin == "default" || origin == "demo" {
+		return p.T("origin." + origin)
+	}
+	return origin
+}
 
 // Lasting writes how long something has lasted, in seconds.
 func (p page) Lasting(seconds int64) string { return (time.Duration(seconds) * time.Second).String() }

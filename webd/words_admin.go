@@ -120,6 +120,9 @@ var adminWords = map[string]phrase{
 	"admin.setting":     {"Setting", "項目"},
 	"admin.value":       {"Value", "値"},
 	"admin.origin":      {"From", "設定元"},
+	"admin.copy-env":    {"Copy %s", "%s をコピー"},
+	"origin.default":    {"default", "既定値"},
+	"origin.demo":       {"demonstration", "デモ"},
 	"admin.as-env":      {"As environment variable", "環境変数で書くと"},
 	"admin.more-tools":  {"For programs: tokens and the API", "プログラム用: トークンとAPI"},
 

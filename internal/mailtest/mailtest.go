@@ -19,6 +19,7 @@ import (
 
 	"github.com/yubin-mail/yubin/imapd"
 	"github.com/yubin-mail/yubin/internal/auth"
+	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/pop3d"
 	"github.com/yubin-mail/yubin/smtpd"
 	"github.com/yubin-mail/yubin/store"
@@ -33,6 +34,7 @@ type System struct {
 	SMTP, Submission, POP3, IMAP string
 
 	servers []server
+	ports   []*listen.Limited
 	serving sync.WaitGroup
 }
 
@@ -91,8 +93,18 @@ func (s *System) run(address *string, srv server) error {
 	}
 	*address = l.Addr().String()
 	s.servers = append(s.servers, srv)
-	s.serving.Go(func() { srv.Serve(l) })
+	port := listen.Limit(l, listen.Limits{}, nil)
+	s.ports = append(s.ports, port)
+	s.serving.Go(func() { srv.Serve(port) })
 	return nil
+}
+
+// Conns returns the connections that are open.
+func (s *System) Conns() (open []*listen.Conn) {
+	for _, port := range s.ports {
+		open = append(open, port.Conns()...)
+	}
+	return open
 }
 
 // AddUser makes a user, or leaves one that is there.

@@ -80,7 +80,7 @@ for (const [id, top] of Object.entries(JSON.parse(sessionStorage.getItem("scroll
   if (pane) pane.scrollTop = top
 }
 sessionStorage.removeItem("scroll")
-for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false
+for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard // only where the connection is safe
 
 const setTheme = theme => {
   cookie("theme", theme)
