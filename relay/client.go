@@ -61,6 +61,7 @@ var (
 type conn struct {
 	nc       net.Conn
 	in       *bufio.Reader
+	out      *bufio.Writer // of messages
 	host     host
 	level    level
 	id       string
@@ -79,6 +80,7 @@ type conn struct {
 func (c *conn) use(nc net.Conn) {
 	c.nc = nc
 	c.in = bufio.NewReaderSize(nc, maxReplyLine)
+	c.out = bufio.NewWriterSize(nc, 32<<10)
 }
 
 // quit ends the connection, politely when that costs nothing.

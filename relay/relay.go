@@ -134,7 +134,7 @@ type Relay struct {
 	stopOnce sync.Once
 	stopped  chan struct{} // closed when Run has ended
 	cancel   atomic.Pointer[context.CancelFunc]
-	room     chan struct{} // capacity 1: a job has ended
+	room     chan struct{} // capacity 1: there is room for jobs again
 
 	mu           sync.Mutex
 	destinations map[string]*destination
@@ -169,11 +169,11 @@ func New(c Config) (*Relay, error) {
 // in memory gets no more, so that a dead one costs the others nothing.
 const (
 	leaseTime = 15 * time.Minute
-	maxLease  = 200   // jobs of one lease
-	readAhead = 200   // jobs of one domain
+	maxLease  = 500   // jobs of one lease
+	readAhead = 500   // jobs of one domain
 	maxJobs   = 50000 // jobs in all
 	// gather is how long hints are collected before the queue is read again:
-	// every outcome of ours is a hint too.
+	// an outcome of ours can be a hint too.
 	gather = 10 * time.Millisecond
 )
 
@@ -257,7 +257,7 @@ func (r *Relay) lease(ctx context.Context) (time.Duration, error) {
 	for {
 		skip, room := r.full()
 		if room == 0 {
-			return idle, nil // until a job has ended
+			return idle, nil // until there is
 		}
 		now := r.Clock.Now()
 		jobs, err := r.Store.Lease(ctx, min(room, maxLease), now.Add(leaseTime), skip)
@@ -329,11 +329,15 @@ func (r *Relay) done(j job) {
 		delete(r.held, q.ID)
 	}
 	domain := j.rows[0].Domain
+	full := r.waiting[domain] == readAhead || r.jobs == maxJobs
 	if r.waiting[domain]--; r.waiting[domain] == 0 {
 		delete(r.waiting, domain)
 	}
 	r.jobs--
 	r.mu.Unlock()
+	if !full {
+		return // nothing was left out for want of room
+	}
 	select {
 	case r.room <- struct{}{}:
 	default:

@@ -1,11 +1,9 @@
 package relay
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -281,7 +279,8 @@ func (c *conn) reset() *verdict {
 func (c *conn) data(m *mail, to []*recipient) *verdict {
 	// However steadily a server reads, it does not take for ever.
 	until := time.Now().Add(c.timeouts.DataBlock + time.Duration(m.total()/minRate)*time.Second)
-	w := bufio.NewWriterSize(deadlineWriter{c, until}, 32<<10)
+	w := c.out
+	w.Reset(deadlineWriter{c, until})
 	var err error
 	if c.in.Buffered() > 0 {
 		err = errUnsolicited
@@ -290,7 +289,9 @@ func (c *conn) data(m *mail, to []*recipient) *verdict {
 		_, err = m.WriteTo(w)
 	}
 	if err == nil {
-		err = w.Flush()
+		if _, err = w.WriteString(".\r\n"); err == nil {
+			err = w.Flush()
+		}
 	}
 	var own errRead
 	if errors.As(err, &own) {
@@ -299,16 +300,13 @@ func (c *conn) data(m *mail, to []*recipient) *verdict {
 		settleAll(to, c, later("3.0", "the message cannot be read at present"))
 		return nil
 	}
-	if err != nil {
+	if err != nil { // so the final dot was not sent either
 		return c.interrupted(err, to)
 	}
 	// From here on it is unknown whether the server has taken the message:
 	// nobody else is asked, and it is tried again later (RFC 5321 §6.1).
 	_ = c.nc.SetDeadline(time.Now().Add(c.timeouts.DataEnd)) // a closed connection fails below
-	var r reply
-	if _, err = io.WriteString(c.nc, ".\r\n"); err == nil {
-		r, err = c.readReply()
-	}
+	r, err := c.readReply()
 	if err != nil {
 		v := c.gone(err, "confirming the message, which may arrive twice for that reason")
 		v.lost = false

@@ -333,7 +333,7 @@ func (in *arrival) release() {
 	if in.staged == 0 || in.claimed {
 		return
 	}
-	err := in.s.write(context.Background(), func(t *tx) error { return t.dropBlob(in.staged) })
+	err := in.s.write(context.Background(), func(t *tx) error { return t.dropBlobs(in.staged) })
 	if err != nil {
 		in.s.log.Warn("drop a staged body", "blob", in.staged, "err", err)
 	}

@@ -164,6 +164,12 @@ func (p *pins) suspect(ids []BlobID) {
 	p.hint()
 }
 
+func (p *pins) suspects() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.orphans)
+}
+
 // take gives up to n suspects that nobody has open and lets nobody open them
 // until settle.
 func (p *pins) take(n int) []BlobID {
@@ -196,28 +202,29 @@ func (p *pins) settle(ids []BlobID) {
 // process has orphaned.
 const garbageEvery = time.Hour
 
+// Bodies are removed in groups of garbageGroup, and behind other work: when
+// nothing has been written for garbageLull, or garbageWait after they came.
+const (
+	garbageGroup = 256
+	garbageLull  = 50 * time.Millisecond
+	garbageWait  = 2 * time.Second
+)
+
 // collectGarbage removes bodies without a message or queue row. It runs in
-// the serving process only, behind the deliveries: a few bodies at a time.
+// the serving process only. What is left when that ends is found at its next
+// start.
 func (s *Store) collectGarbage(ctx context.Context) {
 	look := time.NewTicker(garbageEvery)
 	defer look.Stop()
 	for {
-		for ctx.Err() == nil {
-			ids := s.pins.take(64)
-			if len(ids) == 0 {
-				break
-			}
-			err := s.write(ctx, func(t *tx) error { return t.collect(ids) })
-			s.pins.settle(ids)
-			if err != nil && ctx.Err() == nil {
-				s.log.Error("remove unreferenced bodies", "err", err)
-				break
-			}
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.pins.wake:
+			s.awaitLull(ctx)
+			if err := s.collectSuspects(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("remove unreferenced bodies", "err", err)
+			}
 		case <-look.C:
 			if err := s.suspectAll(ctx); err != nil && ctx.Err() == nil {
 				s.log.Error("look for unreferenced bodies", "err", err)
@@ -226,32 +233,67 @@ func (s *Store) collectGarbage(ctx context.Context) {
 	}
 }
 
-func (t *tx) collect(ids []BlobID) error {
-	for _, id := range ids {
-		var used bool
-		err := t.row(context.Background(), `SELECT EXISTS (SELECT 1 FROM message WHERE blob_id = $1) OR EXISTS (SELECT 1 FROM queue WHERE blob_id = $1)`, id).Scan(&used)
+// awaitLull returns when the writer has been idle, when garbageWait is over,
+// or when ctx ends.
+func (s *Store) awaitLull(ctx context.Context) {
+	pause := time.NewTicker(garbageLull)
+	defer pause.Stop()
+	enough := time.After(garbageWait)
+	for seen := int64(-1); ; {
+		requests := s.writer.stats.requests.Load()
+		if requests == seen {
+			return
+		}
+		seen = requests
+		select {
+		case <-pause.C:
+		case <-enough:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// collectSuspects looks at as many bodies as there are suspects now: those
+// that come meanwhile have given a hint of their own.
+func (s *Store) collectSuspects(ctx context.Context) error {
+	for left := s.pins.suspects(); left > 0; {
+		ids := s.pins.take(min(left, garbageGroup))
+		if len(ids) == 0 {
+			return nil // the others are open
+		}
+		left -= len(ids)
+		err := s.write(ctx, func(t *tx) error { return t.collect(ids) })
+		s.pins.settle(ids)
 		if err != nil {
 			return err
-		}
-		if !used {
-			if err := t.dropBlob(id); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
 }
 
-func (t *tx) dropBlob(id BlobID) error {
+// collect removes those of ids that nothing refers to.
+func (t *tx) collect(ids []BlobID) error {
+	unused, err := list(context.Background(), t, scanOne[BlobID], `SELECT value FROM json_each($1)
+		WHERE NOT EXISTS (SELECT 1 FROM message WHERE blob_id = value) AND NOT EXISTS (SELECT 1 FROM queue WHERE blob_id = value)`, jsonList(ids))
+	if err != nil || len(unused) == 0 {
+		return err
+	}
+	return t.dropBlobs(unused...)
+}
+
+func (t *tx) dropBlobs(ids ...BlobID) error {
+	which := jsonList(ids)
 	if t.w.store.fts.available {
-		if err := t.must(`DELETE FROM fts WHERE rowid = $1`, id); err != nil {
+		if err := t.must(`DELETE FROM fts WHERE rowid IN (SELECT value FROM json_each($1))`, which); err != nil {
 			return err
 		}
 	}
-	if err := t.must(`DELETE FROM chunk WHERE blob_id = $1`, id); err != nil {
+	if err := t.must(`DELETE FROM chunk WHERE blob_id IN (SELECT value FROM json_each($1))`, which); err != nil {
 		return err
 	}
-	return t.must(`DELETE FROM blob WHERE id = $1`, id)
+	return t.must(`DELETE FROM blob WHERE id IN (SELECT value FROM json_each($1))`, which)
 }
 
 // suspectAll finds claimed bodies without rows.
@@ -271,7 +313,7 @@ func (s *Store) sweepUnclaimed(ctx context.Context) error {
 		return err
 	}
 	for _, id := range ids {
-		if err := s.write(ctx, func(t *tx) error { return t.dropBlob(id) }); err != nil {
+		if err := s.write(ctx, func(t *tx) error { return t.dropBlobs(id) }); err != nil {
 			return fmt.Errorf("sweep unclaimed bodies: %w", err)
 		}
 	}

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
-	"strings"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -57,56 +59,43 @@ func (s *Store) Queue(ctx context.Context) ([]Queued, error) {
 // one domain: what one delivery attempt needs. Nobody else gets them until
 // the lease ends. Domains that skip names are left for later.
 func (s *Store) Lease(ctx context.Context, n int, until time.Time, skip map[string]bool) ([][]Queued, error) {
-	var jobs [][]Queued
-	err := s.write(ctx, func(t *tx) error {
-		jobs = nil
+	var rows []Queued
+	err := s.write(ctx, func(t *tx) (err error) {
 		now := s.now().UnixMilli()
-		type job struct {
-			blob   BlobID
-			domain string
-		}
-		// The index gives the order, so that a long queue is not read
-		// further than it is taken.
-		due, err := list(ctx, t, func(r scanner) (j job, err error) {
-			err = r.Scan(&j.blob, &j.domain)
-			return j, err
-		}, `SELECT blob_id, domain FROM queue WHERE held = 0 AND next <= $1 AND leased <= $1
-			AND domain NOT IN (SELECT value FROM json_each($2)) ORDER BY next LIMIT $3`, now, jsonList(skip), n)
-		if err != nil {
-			return err
-		}
-		seen := make(map[job]bool, len(due))
-		for _, j := range due {
-			if seen[j] {
-				continue
-			}
-			seen[j] = true
-			// The plus signs keep SQLite from taking the index of what is
-			// due, which holds the whole queue.
-			all, err := list(ctx, t, scanQueued, `UPDATE queue SET leased = $1, attempts = attempts + 1
-				WHERE blob_id = $2 AND domain = $3 AND +held = 0 AND +next <= $4 AND leased <= $4 RETURNING `+queuedColumns, until.UnixMilli(), j.blob, j.domain, now)
-			if err != nil {
-				return err
-			}
-			jobs = append(jobs, all)
-		}
-		return nil
+		// The index of what is due gives the order, so that a long queue is
+		// not read further than it is taken. The plus signs keep SQLite from
+		// that index, which holds the whole queue, for the recipients.
+		rows, err = list(ctx, t, scanQueued, `UPDATE queue SET leased = $1, attempts = attempts + 1
+			FROM (SELECT blob_id AS mail, domain AS destination FROM queue WHERE held = 0 AND next <= $2 AND leased <= $2
+				AND domain NOT IN (SELECT value FROM json_each($3)) ORDER BY next LIMIT $4)
+			WHERE blob_id = mail AND domain = destination AND +held = 0 AND +next <= $2 AND leased <= $2 RETURNING `+queuedColumns,
+			until.UnixMilli(), now, jsonList(slices.Collect(maps.Keys(skip))), n)
+		return err
 	})
-	return jobs, err
+	return byJob(rows), err
 }
 
-func jsonList(set map[string]bool) string {
-	var b strings.Builder
-	b.WriteByte('[')
-	for d := range set {
-		if b.Len() > 1 {
-			b.WriteByte(',')
-		}
-		// Canonical domains hold nothing that JSON would escape.
-		b.WriteString(`"` + strings.NewReplacer(`"`, ``, `\`, ``).Replace(d) + `"`)
+// byJob puts rows of one mail and domain together, the oldest first.
+func byJob(rows []Queued) (jobs [][]Queued) {
+	slices.SortFunc(rows, func(a, b Queued) int {
+		return cmp.Or(a.Next.Compare(b.Next), cmp.Compare(a.ID, b.ID))
+	})
+	type job struct {
+		blob   BlobID
+		domain string
 	}
-	b.WriteByte(']')
-	return b.String()
+	places := make(map[job]int)
+	for _, q := range rows {
+		j := job{q.Blob, q.Domain}
+		i, ok := places[j]
+		if !ok {
+			i = len(jobs)
+			places[j] = i
+			jobs = append(jobs, nil)
+		}
+		jobs[i] = append(jobs[i], q)
+	}
+	return jobs
 }
 
 // EndLeases makes everything due that is leased: whoever had it is gone.
@@ -146,6 +135,8 @@ func (s *Store) Settle(ctx context.Context, outcomes []Settlement, notices ...De
 		defer in.release()
 		ins[i] = in
 	}
+	// What is done makes nothing due.
+	waits := len(notices) > 0 || slices.ContainsFunc(outcomes, func(o Settlement) bool { return !o.Done })
 	return s.write(ctx, func(t *tx) error {
 		for _, o := range outcomes {
 			if !o.Done {
@@ -173,7 +164,9 @@ func (s *Store) Settle(ctx context.Context, outcomes []Settlement, notices ...De
 				return err
 			}
 		}
-		t.then(s.hub.wakeQueue)
+		if waits {
+			t.then(s.hub.wakeQueue)
+		}
 		return nil
 	})
 }

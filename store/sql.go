@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -130,6 +131,15 @@ func scanAll[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) 
 func scanOne[T any](s scanner) (v T, err error) {
 	err = s.Scan(&v)
 	return v, err
+}
+
+// jsonList is a list to be read with json_each.
+func jsonList[T any](all []T) string {
+	b, err := json.Marshal(all)
+	if err != nil || all == nil {
+		return "[]" // numbers and strings cannot fail
+	}
+	return string(b)
 }
 
 // list is query and scanAll in one.
