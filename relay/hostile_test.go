@@ -24,53 +24,54 @@ func at(stage, text string) func(*session, string, string) string {
 func TestServersThatMisbehave(t *testing.T) {
 	cases := []struct {
 		name  string
-		on    func(*session, string, string) string
+		stage string
+		text  string // what the server answers there
 		event Event
 		reply string // a part of it
 	}{
-		{"421 at connect", at("CONNECT", "421 4.3.2 busy"), Deferred, "421 4.3.2 busy"},
-		{"554 at connect", at("CONNECT", "554 5.7.1 go away"), Failed, "554 5.7.1 go away"},
-		{"drop at connect", at("CONNECT", drop), Deferred, "waiting for its greeting"},
-		{"silence at connect", at("CONNECT", hang), Deferred, "it took too long"},
-		{"endless greeting", at("CONNECT", flood), Deferred, "too long"},
-		{"endless 220", at("CONNECT", raw+strings.Repeat("220-more\r\n", 1000)), Deferred, "too long"},
-		{"one endless line", at("CONNECT", raw+"220 "+strings.Repeat("x", 1<<20)), Deferred, "too long"},
-		{"an octet at a time", at("CONNECT", drip), Deferred, "it took too long"},
-		{"no SMTP", at("CONNECT", "HTTP/1.1 400 Bad Request"), Deferred, "not SMTP"},
-		{"SSH", at("CONNECT", "SSH-2.0-OpenSSH_9"), Deferred, "not SMTP"},
-		{"codes that differ", at("CONNECT", "220-one\r\n250 two"), Deferred, "not SMTP"},
-		{"everything at once", at("CONNECT", raw+"220 hi\r\n250 a\r\n250 b\r\n250 c\r\n354 d\r\n250 e\r\n"), Deferred, "before it was asked"},
-		{"450 at EHLO", at("EHLO", "450 4.3.0 later"), Deferred, "450 4.3.0"},
-		{"drop at EHLO", at("EHLO", drop), Deferred, "saying EHLO"},
-		{"endless EHLO", at("EHLO", flood), Deferred, "too long"},
-		{"our own name", at("EHLO", "250 mail.alpha.test hello"), Failed, "5.4.6"},
-		{"an octet at a time at EHLO", at("EHLO", drip), Deferred, "it took too long"},
-		{"an octet at a time at the end", at("END", drip), Deferred, "may arrive twice"},
-		{"endless RCPT", at("RCPT", flood), Deferred, "too long"},
-		{"endless end", at("END", flood), Deferred, "may arrive twice"},
-		{"451 at MAIL", at("MAIL", "451 4.3.0 later"), Deferred, "451 4.3.0"},
-		{"550 at MAIL", at("MAIL", "550 5.7.1 not from you"), Failed, "550 5.7.1"},
-		{"421 at MAIL", at("MAIL", "421 4.7.0 enough"), Deferred, "421 4.7.0"},
-		{"drop at MAIL", at("MAIL", drop), Deferred, "starting a mail"},
-		{"450 at RCPT", at("RCPT", "450 4.2.0 greylisted"), Deferred, "450 4.2.0"},
-		{"550 at RCPT", at("RCPT", "550 5.1.1 nobody"), Failed, "550 5.1.1"},
-		{"550 without a code", at("RCPT", "550 nobody"), Failed, "550 nobody"},
-		{"421 at RCPT", at("RCPT", "421 4.7.0 enough"), Deferred, "421 4.7.0"},
-		{"drop at RCPT", at("RCPT", drop), Deferred, "starting a mail"},
-		{"silence at RCPT", at("RCPT", hang), Deferred, "it took too long"},
-		{"garbage at RCPT", at("RCPT", "what?"), Deferred, "not SMTP"},
-		{"451 at DATA", at("DATA", "451 4.3.0 no"), Deferred, "451 4.3.0"},
-		{"554 at DATA", at("DATA", "554 5.6.0 no"), Failed, "554 5.6.0"},
-		{"250 at DATA", at("DATA", "250 what data?"), Deferred, "250 what data?"},
-		{"drop at DATA", at("DATA", drop), Deferred, "starting a mail"},
-		{"354 and the end too", at("DATA", raw+"354 go\r\n250 2.0.0 taken already\r\n"), Deferred, "before it was asked"},
-		{"drop within the message", at("BODY", drop), Deferred, "4.4.2"},
-		{"451 at the end", at("END", "451 4.3.0 disk full"), Deferred, "451 4.3.0 disk full"},
-		{"550 at the end", at("END", "550 5.7.1 spam"), Failed, "550 5.7.1 spam"},
-		{"drop at the end", at("END", drop), Deferred, "may arrive twice"},
-		{"silence at the end", at("END", hang), Deferred, "may arrive twice"},
-		{"354 at the end", at("END", "354 more?"), Deferred, "354 more?"},
-		{"control characters", at("RCPT", "550 5.1.1 \x1b[31mred\x07\r"), Failed, "5.1.1 ?[31mred?"},
+		{"421 at connect", "CONNECT", "421 4.3.2 busy", Deferred, "421 4.3.2 busy"},
+		{"554 at connect", "CONNECT", "554 5.7.1 go away", Failed, "554 5.7.1 go away"},
+		{"drop at connect", "CONNECT", drop, Deferred, "waiting for its greeting"},
+		{"silence at connect", "CONNECT", hang, Deferred, "it took too long"},
+		{"endless greeting", "CONNECT", flood, Deferred, "too long"},
+		{"endless 220", "CONNECT", raw + strings.Repeat("220-more\r\n", 1000), Deferred, "too long"},
+		{"one endless line", "CONNECT", raw + "220 " + strings.Repeat("x", 1<<20), Deferred, "too long"},
+		{"an octet at a time", "CONNECT", drip, Deferred, "it took too long"},
+		{"no SMTP", "CONNECT", "HTTP/1.1 400 Bad Request", Deferred, "not SMTP"},
+		{"SSH", "CONNECT", "SSH-2.0-OpenSSH_9", Deferred, "not SMTP"},
+		{"codes that differ", "CONNECT", "220-one\r\n250 two", Deferred, "not SMTP"},
+		{"everything at once", "CONNECT", raw + "220 hi\r\n250 a\r\n250 b\r\n250 c\r\n354 d\r\n250 e\r\n", Deferred, "before it was asked"},
+		{"450 at EHLO", "EHLO", "450 4.3.0 later", Deferred, "450 4.3.0"},
+		{"drop at EHLO", "EHLO", drop, Deferred, "saying EHLO"},
+		{"endless EHLO", "EHLO", flood, Deferred, "too long"},
+		{"our own name", "EHLO", "250 mail.alpha.test hello", Failed, "5.4.6"},
+		{"an octet at a time at EHLO", "EHLO", drip, Deferred, "it took too long"},
+		{"an octet at a time at the end", "END", drip, Deferred, "may arrive twice"},
+		{"endless RCPT", "RCPT", flood, Deferred, "too long"},
+		{"endless end", "END", flood, Deferred, "may arrive twice"},
+		{"451 at MAIL", "MAIL", "451 4.3.0 later", Deferred, "451 4.3.0"},
+		{"550 at MAIL", "MAIL", "550 5.7.1 not from you", Failed, "550 5.7.1"},
+		{"421 at MAIL", "MAIL", "421 4.7.0 enough", Deferred, "421 4.7.0"},
+		{"drop at MAIL", "MAIL", drop, Deferred, "starting a mail"},
+		{"450 at RCPT", "RCPT", "450 4.2.0 greylisted", Deferred, "450 4.2.0"},
+		{"550 at RCPT", "RCPT", "550 5.1.1 nobody", Failed, "550 5.1.1"},
+		{"550 without a code", "RCPT", "550 nobody", Failed, "550 nobody"},
+		{"421 at RCPT", "RCPT", "421 4.7.0 enough", Deferred, "421 4.7.0"},
+		{"drop at RCPT", "RCPT", drop, Deferred, "starting a mail"},
+		{"silence at RCPT", "RCPT", hang, Deferred, "it took too long"},
+		{"garbage at RCPT", "RCPT", "what?", Deferred, "not SMTP"},
+		{"451 at DATA", "DATA", "451 4.3.0 no", Deferred, "451 4.3.0"},
+		{"554 at DATA", "DATA", "554 5.6.0 no", Failed, "554 5.6.0"},
+		{"250 at DATA", "DATA", "250 what data?", Deferred, "250 what data?"},
+		{"drop at DATA", "DATA", drop, Deferred, "starting a mail"},
+		{"354 and the end too", "DATA", raw + "354 go\r\n250 2.0.0 taken already\r\n", Deferred, "before it was asked"},
+		{"drop within the message", "BODY", drop, Deferred, "4.4.2"},
+		{"451 at the end", "END", "451 4.3.0 disk full", Deferred, "451 4.3.0 disk full"},
+		{"550 at the end", "END", "550 5.7.1 spam", Failed, "550 5.7.1 spam"},
+		{"drop at the end", "END", drop, Deferred, "may arrive twice"},
+		{"silence at the end", "END", hang, Deferred, "may arrive twice"},
+		{"354 at the end", "END", "354 more?", Deferred, "354 more?"},
+		{"control characters", "RCPT", "550 5.1.1 \x1b[31mred\x07\r", Failed, "5.1.1 ?[31mred?"},
 	}
 	for _, c := range cases {
 		for _, pipelining := range []bool{true, false} {
@@ -80,8 +81,12 @@ func TestServersThatMisbehave(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, func(c *Config) { c.Timeouts = quick })
-				p := w.beta(c.on)
+				w := newWorld(t, func(config *Config) {
+					if c.text == hang || c.text == drip {
+						config.Timeouts = hasty(c.stage)
+					}
+				})
+				p := w.beta(at(c.stage, c.text))
 				if !pipelining {
 					p.offers = []string{"8BITMIME"}
 				}
@@ -151,7 +156,7 @@ func TestALostConfirmationIsNotSentElsewhere(t *testing.T) {
 
 // A server that reads a large mail very slowly, or not at all, is left.
 func TestAServerThatDoesNotRead(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Timeouts = quick })
+	w := newWorld(t, func(c *Config) { c.Timeouts = hasty("BODY") })
 	p := w.beta(func(_ *session, stage, _ string) string {
 		if stage == "BODY" {
 			return stall

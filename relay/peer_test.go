@@ -166,7 +166,7 @@ func (s *session) answer(stage, line, usual string) (text string, ok bool) {
 			}
 		}
 	case text == drip:
-		pace := time.NewTicker(quick.Greeting / 20)
+		pace := time.NewTicker(soon / 20)
 		defer pace.Stop()
 		for {
 			if _, err := s.Write([]byte("2")); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func newDNS(t *testing.T, records ...string) (*testdns.Zone, *DNS) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return z, &DNS{Servers: []string{s.Addr}, Trusted: true, Timeout: 200 * time.Millisecond}
+	return z, &DNS{Servers: []string{s.Addr}, Trusted: true}
 }
 
 func TestNamesThatAreAbsentAndNamesNobodyKnows(t *testing.T) {
@@ -41,10 +42,15 @@ func TestNamesThatAreAbsentAndNamesNobodyKnows(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, name := range []string{"broken.test", "silent.test"} {
+	hasty := &DNS{Servers: d.Servers, Timeout: 200 * time.Millisecond}
+	for name, d := range map[string]*DNS{"broken.test": d, "silent.test": hasty} {
 		before := z.Asked(name)
 		if _, _, err := d.LookupMX(ctx, name); err == nil || errors.Is(err, ErrNoSuchName) {
 			t.Errorf("%s: %v", name, err)
+		}
+		// A question that gets no answer may still be on its way.
+		for late := time.Now().Add(10 * time.Second); z.Asked(name)-before < 2 && time.Now().Before(late); {
+			runtime.Gosched()
 		}
 		if n := z.Asked(name) - before; n != 2 {
 			t.Errorf("%s was asked for %d times", name, n)

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,7 +101,6 @@ func TestTLS(t *testing.T) {
 		{"opportunistic without TLS", nil, nil, Opportunistic, Delivered, false, false, ""},
 		{"opportunistic when the handshake fails", broken, nil, Opportunistic, Delivered, false, false, ""},
 		{"opportunistic when STARTTLS is refused", good, at("STARTTLS", "454 4.7.0 not now"), Opportunistic, Delivered, false, false, ""},
-		{"opportunistic when STARTTLS hangs", good, at("STARTTLS", hang), Opportunistic, Deferred, false, false, "saying STARTTLS"},
 		{"opportunistic with an injected reply", good, at("STARTTLS", raw+"220 go\r\n250 injected\r\n"), Opportunistic, Deferred, false, false, "before it was asked"},
 		{"none", good, nil, Plain, Delivered, false, false, ""},
 		{"encrypted", expired, nil, Encrypted, Delivered, true, false, ""},
@@ -113,7 +114,7 @@ func TestTLS(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, func(cfg *Config) { cfg.TLS, cfg.Roots, cfg.Timeouts = c.security, a.pool, quick })
+			w := newWorld(t, func(cfg *Config) { cfg.TLS, cfg.Roots = c.security, a.pool })
 			p := w.beta(c.on)
 			p.tls = c.server
 			w.run()
@@ -130,6 +131,65 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// limited is a connection whose deadline a test can see, and reach.
+type limited struct {
+	net.Conn
+	mu       sync.Mutex
+	deadline time.Time
+}
+
+func (l *limited) SetDeadline(t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deadline = t
+	return l.Conn.SetDeadline(t)
+}
+
+// expire has the deadline come, which is to be at most limit away.
+func (l *limited) expire(t *testing.T, limit time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if left := time.Until(l.deadline); l.deadline.IsZero() || left > limit {
+		t.Errorf("the deadline is in %v, want at most %v", left, limit)
+	}
+	_ = l.Conn.SetDeadline(time.Unix(1, 0))
+}
+
+// A server that does not answer STARTTLS is given up like at any command.
+func TestSTARTTLSHangs(t *testing.T) {
+	a := newAuthority(t)
+	dialed := make(chan *limited, 1)
+	w := newWorld(t, func(cfg *Config) {
+		cfg.TLS, cfg.Roots, cfg.Timeouts.Command = Opportunistic, a.pool, time.Minute
+		dial := cfg.Dial
+		cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			nc, err := dial(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			l := &limited{Conn: nc}
+			dialed <- l
+			return l, nil
+		}
+	})
+	p := w.beta(func(_ *session, stage, _ string) string {
+		if stage != "STARTTLS" {
+			return ""
+		}
+		(<-dialed).expire(t, time.Minute)
+		return hang
+	})
+	p.tls = a.server(time.Hour, "mx.beta.test")
+	w.run()
+	w.send("bob@beta.test")
+	if o := w.one(); o.Event != Deferred || o.TLS != "" || !strings.Contains(o.Reply, "saying STARTTLS") {
+		t.Errorf("%+v", o)
+	}
+	if n := len(p.got()); n != 0 {
+		t.Errorf("the server has %d mails", n)
+	}
+}
+
 // A handshake that does not end costs no more than any other step.
 func TestAHandshakeThatHangs(t *testing.T) {
 	a := newAuthority(t)
@@ -141,8 +201,11 @@ func TestAHandshakeThatHangs(t *testing.T) {
 			return nil, nil
 		}
 		w := newWorld(t, func(cfg *Config) {
-			cfg.TLS, cfg.Roots, cfg.Timeouts = security, a.pool, quick
-			cfg.Timeouts.Connect = 300 * time.Millisecond
+			cfg.TLS, cfg.Roots, cfg.Timeouts.Connect = security, a.pool, soon
+			dial := cfg.Dial
+			cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				return dial(context.WithoutCancel(ctx), network, address) // only the handshake is late
+			}
 		})
 		p := w.beta(nil)
 		p.tls = config

@@ -38,12 +38,30 @@ type world struct {
 
 var start = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 
-// quick are timeouts for peers that do not answer.
-var quick = Timeouts{Connect: 5 * time.Second, Greeting: 300 * time.Millisecond, Command: 300 * time.Millisecond, DataStart: 300 * time.Millisecond,
-	DataBlock: 300 * time.Millisecond, DataEnd: 300 * time.Millisecond, Idle: 50 * time.Millisecond}
-
-// patient are timeouts for everybody else.
+// patient are timeouts for peers that answer.
 var patient = Timeouts{Idle: 50 * time.Millisecond}
+
+// soon is when a peer that does not answer is given up.
+const soon = 300 * time.Millisecond
+
+// hasty are timeouts for a peer that does not answer at one stage; at the
+// others it has all the time it needs.
+func hasty(stage string) Timeouts {
+	t := patient
+	switch stage {
+	case "CONNECT":
+		t.Greeting = soon
+	case "DATA":
+		t.DataStart = soon
+	case "BODY":
+		t.DataBlock = soon
+	case "END":
+		t.DataEnd = soon
+	default:
+		t.Command = soon
+	}
+	return t
+}
 
 func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Helper()
@@ -72,7 +90,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Cleanup(func() { server.Close() })
 	c := Config{
 		Hostname: "mail.alpha.test", Store: w.store, Clock: w.clock, AllowPrivate: true, NoSTS: true, Timeouts: patient,
-		Resolver: &DNS{Servers: []string{server.Addr}, Trusted: true, Timeout: 300 * time.Millisecond},
+		Resolver: &DNS{Servers: []string{server.Addr}, Trusted: true},
 		Dial:     w.dial,
 		Observe:  func(o Outcome) { w.outcomes <- o },
 		Log:      slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
