@@ -65,12 +65,19 @@ type ledger struct {
 	mu     sync.Mutex
 	fates  map[string]fate
 	groups [][]string
+	begun  chan struct{} // something has been deleted; nil where nobody waits for that
 }
 
 func (l *ledger) note(id string, f fate) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fates[id] = f
+	if f == deleted {
+		select {
+		case l.begun <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (l *ledger) group(ids []string) {
@@ -102,7 +109,7 @@ func TestCrashLosesNothing(t *testing.T) {
 	st.Close()
 	books := map[string]*ledger{}
 	for _, a := range accounts {
-		books[a] = &ledger{fates: map[string]fate{}}
+		books[a] = &ledger{fates: map[string]fate{}, begun: make(chan struct{}, 1)}
 	}
 	uids := map[string]string{} // mailbox, UIDVALIDITY and UID -> Subject, for ever
 	for round := range rounds {
@@ -169,6 +176,13 @@ func kill(t *testing.T, dir string, round int, books map[string]*ledger) {
 	}
 	clients.Go(func() { popper(s.POP3, books["pop"]) })
 	clients.Go(func() { imapper(s.IMAP, fmt.Sprintf("r%d-i", round), books["imap"]) })
+	if round == 0 { // on a slow machine all rounds could end before anything has come and gone
+		select {
+		case <-books["imap"].begun:
+		case <-time.After(time.Minute):
+			t.Error("nothing has been deleted")
+		}
+	}
 	time.Sleep(time.Duration(100+rand.IntN(500)) * time.Millisecond) // the random moment is the test
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
