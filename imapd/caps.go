@@ -24,7 +24,7 @@ var libraryCaps = imap.CapSet{
 
 // served is announced to whoever has logged in. RFC 7888 §5 forbids to
 // announce LITERAL- beside LITERAL+, which the library does.
-const served = "IMAP4rev2 IMAP4rev1 SASL-IR LITERAL+ ENABLE IDLE UNSELECT UTF8=ACCEPT NAMESPACE UIDPLUS " +
+const served = "IMAP4rev2 IMAP4rev1 SASL-IR LITERAL+ ENABLE ID IDLE UNSELECT UTF8=ACCEPT NAMESPACE UIDPLUS " +
 	"ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS MOVE STATUS=SIZE BINARY CHILDREN SPECIAL-USE " +
 	"CREATE-SPECIAL-USE UNAUTHENTICATE APPENDLIMIT=%d"
 
@@ -33,7 +33,7 @@ func (c *conn) capabilities() string {
 	if c.authenticated() {
 		return fmt.Sprintf(served, c.server.config.MaxSize)
 	}
-	caps := "IMAP4rev2 IMAP4rev1 SASL-IR LITERAL+ ENABLE"
+	caps := "IMAP4rev2 IMAP4rev1 SASL-IR LITERAL+ ENABLE ID"
 	if c.server.config.TLS != nil && !c.secure() {
 		caps += " STARTTLS"
 	}

@@ -151,8 +151,11 @@ func (c *conn) begin(scratch []byte) error {
 		c.lit = lit
 		return nil
 	}
-	if cmd.name == "STARTTLS" && c.server.config.TLS != nil {
+	switch {
+	case cmd.name == "STARTTLS" && c.server.config.TLS != nil:
 		return c.startTLS(cmd)
+	case cmd.name == "ID":
+		return c.identify(cmd, line, lit, scratch)
 	}
 	c.out.Lock()
 	c.out.cmd, c.out.answered, c.out.begun = cmd, false, false

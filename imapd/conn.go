@@ -67,10 +67,11 @@ type conn struct {
 		sync.Mutex
 		wire    net.Conn // replaced by STARTTLS
 		cancel  context.CancelFunc
-		bye     string // set when the connection is to end
-		hurry   bool   // not even the rest of a literal is waited for
-		waiting bool   // for the client
-		literal bool   // for the rest of a command with one
+		patient time.Time // until when the library waits for the client
+		bye     string    // set when the connection is to end
+		hurry   bool      // not even the rest of a literal is waited for
+		waiting bool      // for the client
+		literal bool      // for the rest of a command with one
 		killed  bool
 		closed  bool
 	}
@@ -219,9 +220,12 @@ func (c *conn) await() (net.Conn, error) {
 	}
 	c.life.waiting = true
 	c.life.literal = c.lit.open
-	if c.lit.left > 0 && !c.life.killed {
-		// The library allows five minutes for a literal of any size.
-		c.life.wire.SetReadDeadline(time.Now().Add(literalTime))
+	if !c.life.killed {
+		until := c.life.patient
+		if c.lit.left > 0 { // for which the library allows five minutes, whatever its size
+			until = c.beforeLogin(time.Now().Add(literalTime))
+		}
+		c.life.wire.SetReadDeadline(until)
 	}
 	return c.life.wire, nil
 }
@@ -295,10 +299,16 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	if c.life.bye != "" || c.life.killed {
 		return nil // leave or kill has set its own
 	}
+	c.life.patient = c.beforeLogin(t)
+	return c.life.wire.SetReadDeadline(c.life.patient)
+}
+
+// beforeLogin is t, or the end of the time for logging in when that is sooner.
+func (c *conn) beforeLogin(t time.Time) time.Time {
 	if limit := c.since.Add(c.server.config.LoginTime); !c.authenticated() && (t.IsZero() || t.After(limit)) {
-		t = limit
+		return limit
 	}
-	return c.life.wire.SetReadDeadline(t)
+	return t
 }
 
 // SetWriteDeadline does nothing: what the library writes is sent later, under

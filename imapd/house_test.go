@@ -47,7 +47,7 @@ func newHouse(tb testing.TB, change ...func(*Config)) *house {
 		tb.Fatal(err)
 	}
 	limiter := auth.NewLimiter(auth.LimiterConfig{FailuresPerAddress: -1, FailuresPerAccount: -1, Pause: -1})
-	config := Config{Hostname: "mail.example.test", Store: st, Auth: auth.New(st, limiter, logger), PlaintextOK: true, Log: logger}
+	config := Config{Hostname: "mail.example.test", Version: "1.2", Store: st, Auth: auth.New(st, limiter, logger), PlaintextOK: true, Log: logger}
 	for _, f := range change {
 		f(&config)
 	}

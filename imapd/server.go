@@ -21,6 +21,7 @@ import (
 // Config is what a Server needs to know. Store and Auth are required.
 type Config struct {
 	Hostname string // for the greeting; empty is "localhost"
+	Version  string // for ID; empty is not told
 	Store    *store.Store
 	Auth     *auth.Authenticator
 	TLS      *tls.Config // for STARTTLS; nil is none

@@ -104,6 +104,8 @@ func TestBrowserWatchesSessionsAndEndsThem(t *testing.T) {
 	bob.say(`1 LOGIN bob@example.test secret`, "1 OK")
 	w.until(row("bob@example.test"))
 	w.eval(row("bob@example.test") + `.querySelector("button").focus()`)
+	bob.say(`2 ID ("name" "Pigeon <b>Post</b>")`, "2 OK")
+	w.until(row("bob@example.test") + `.textContent.includes("Pigeon <b>Post</b>")`)
 	bob.say(`2 SELECT INBOX`, "2 OK")
 	bob.say(`3 IDLE`, "+")
 	w.until(row("bob@example.test") + `.textContent.includes("IDLE")`)

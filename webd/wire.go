@@ -1,6 +1,7 @@
 package webd
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -111,9 +112,9 @@ func whose(s wiretap.Session) []string {
 	return slices.Concat(s.Recipients, s.Senders)
 }
 
-// device is what tells one client from another: the address that it comes
-// from.
-func device(s wiretap.Session) string { return hostOf(s.Remote) }
+// device is what tells one client from another: what it calls itself, or the
+// address that it comes from.
+func device(s wiretap.Session) string { return cmp.Or(s.Device, hostOf(s.Remote)) }
 
 // hostOf is an address without its port.
 func hostOf(address string) string {

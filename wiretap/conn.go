@@ -101,6 +101,13 @@ func (c *Conn) TapUser(address string, optedIn bool) {
 	c.record.setUser(address, optedIn)
 }
 
+// TapDevice says what the client of this session calls itself.
+func (c *Conn) TapDevice(name string) {
+	c.record.mu.Lock()
+	defer c.record.mu.Unlock()
+	c.record.session.Device = name
+}
+
 // TapRecipient says that mail of this SMTP session is for a user, and by which
 // name the client has called them. The user is asked for only while the
 // session is being kept.

@@ -15,6 +15,7 @@ type Session struct {
 	Security      string // as given to Listen
 	Side          Side
 	Local, Remote string
+	Device        string    // what the client calls itself, if it does
 	Start, End    time.Time // End is zero while the connection is open
 
 	// User is who logged in. Recipients are the local users that mail in an

@@ -69,6 +69,7 @@ func (n *node) pop3(f portFacts) service {
 func (n *node) imap(f portFacts) service {
 	return imapd.New(imapd.Config{
 		Hostname:    n.cfg.Hostname,
+		Version:     version(),
 		Store:       n.store,
 		Auth:        n.auth,
 		TLS:         f.tls,
