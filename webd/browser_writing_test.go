@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -97,5 +98,33 @@ func TestBrowserAttachesWhatIsDroppedAndPasted(t *testing.T) {
 	w.until(`document.querySelectorAll("#composer .files .chip").length === 2 && document.querySelector("#composer .files").textContent.includes("貼り付け.txt")`)
 	if d := s.box(s.alice, "Drafts"); len(d) != 1 || d[0].Attachments != 2 {
 		t.Errorf("the draft: %+v", d)
+	}
+}
+
+// Whoever is logged out while writing loses nothing: they log in beside the
+// letter and go on.
+func TestBrowserKeepsALetterWhenTheSessionEnds(t *testing.T) {
+	s := newMailSite(inBrowser{t}, nil)
+	w := s.open(t)
+	w.enter("alice", "lang=ja&theme=light")
+	w.keys("c")
+	w.until(`document.activeElement.name === "to"`)
+	w.do(input.InsertText("bob@yubin.test"), chromedp.Focus(`#text`), input.InsertText("前半"))
+	w.do(network.ClearBrowserCookies())
+	w.do(input.InsertText("と後半"), chromedp.Click(`#composer a[data-close]`))
+	w.until(`document.querySelector("#composer .alert a[href='/login']")`)
+	w.shoot("compose-logged-out-ja")
+	if text := w.eval(`document.getElementById("text").value`); text != "前半と後半" {
+		t.Fatalf("of the letter there is %q", text)
+	}
+	w.eval(`fetch("/login").then(r => r.text()).then(t => {
+		const form = new DOMParser().parseFromString(t, "text/html").querySelector("input[type=password]").form
+		return fetch("/login", { method: "POST", body: new URLSearchParams({ proof: form.elements.proof.value, address: "alice@yubin.test", password: "alice" }) })
+	}).then(() => document.body.dataset.back = "yes")`)
+	w.until(`document.body.dataset.back`)
+	w.do(chromedp.Click(`#composer button[value="send"]`))
+	w.until(`!document.getElementById("composer")`)
+	if got := s.box(s.bob, "INBOX"); len(got) != 1 || !strings.Contains(s.raw(got[0]), "5YmN5Y2K44Go5b6M5Y2K") && !strings.Contains(s.raw(got[0]), "前半と後半") {
+		t.Errorf("bob has %+v", got)
 	}
 }

@@ -204,6 +204,8 @@ var mailWords = map[string]phrase{
 	"js.chosen":      {"%d selected", "%d 通を選択中"},
 	"js.arrived":     {"New message from %s", "新着メール: %s"},
 	"js.offline":     {"No connection to the server. Trying again…", "サーバーに接続できません。再接続しています…"},
+	"js.logged-out":  {"You are no longer logged in. What you have written is still here: log in in another tab, then go on.", "ログインが切れました。書いた内容はこの画面に残っています。別のタブでログインしてから続けてください。"},
+	"js.login":       {"Log in", "ログイン"},
 	"js.failed":      {"That did not work. Please try again.", "うまくいきませんでした。もう一度お試しください。"},
 	"js.anyway":      {"Send anyway", "このまま送信"},
 	"js.remove":      {"Remove %s", "%s を外す"},

@@ -12,7 +12,7 @@ let writing // what is being written, or undefined
 // openComposer shows the form of a URL as a card.
 export const openComposer = async (url, push = true) => {
   if (main?.classList.contains("writing") || !document.getElementById("list") || isNarrow()) return location.assign(url)
-  await closeComposer()
+  if (!await closeComposer()) return
   const fragment = await fetchPane(url, "compose")
   const card = fragment.getElementById("composer")
   if (!card) return location.assign(url)
@@ -27,13 +27,15 @@ export const openComposer = async (url, push = true) => {
   text.setSelectionRange(0, 0)
 }
 
-// closeComposer puts the card away; the draft has been kept.
+// closeComposer keeps the draft and puts the card away. When the draft could
+// not be kept the card stays, and the answer is false.
 export const closeComposer = async () => {
-  if (!writing || main?.classList.contains("writing")) return
+  if (!writing || main?.classList.contains("writing")) return true
   const { form, save } = writing
+  if (!await save()) return false
   writing = undefined
   form.remove()
-  await save()
+  return true
 }
 
 // write makes a form save itself, and send itself without leaving the page.
@@ -49,6 +51,7 @@ const write = (form, returnTo) => {
 
   const say = (text, button) => {
     alert.hidden = !text
+    delete alert.dataset.unsaved
     alert.replaceChildren(Object.assign(document.createElement("span"), { textContent: text }))
     if (button) alert.append(" ", button)
   }
@@ -74,15 +77,23 @@ const write = (form, returnTo) => {
       if (answer.error) {
         dirty = true
         status.textContent = word("unsaved")
-        return say(answer.error)
+        say(answer.error, answer.remedy)
+        alert.dataset.unsaved = true
+        return
       }
       form.elements.draft.value = answer.draft
       status.textContent = answer.saved
-      if (files.length) say("")
+      if (files.length || alert.dataset.unsaved) say("")
       showFiles(answer.files ?? [])
       if (isComposeURL(new URL(location.href)) && form.isConnected) history.replaceState(null, "", "/compose?draft=" + answer.draft)
     })
     return saving
+  }
+
+  // kept saves what there is to save, and reports whether that went well.
+  const kept = async () => {
+    await save()
+    return !dirty
   }
 
   const changed = () => {
@@ -132,7 +143,7 @@ const write = (form, returnTo) => {
       say(answer.ask, anyway)
       return anyway.focus()
     }
-    if (answer.error) return say(answer.error)
+    if (answer.error) return say(answer.error, answer.remedy)
     const card = form.classList.contains("card-over")
     if (!card) sessionStorage.setItem("toast", JSON.stringify(answer))
     leave(answer.url ?? "/m/inbox")
@@ -143,6 +154,8 @@ const write = (form, returnTo) => {
     await saving
     done = true
     const answer = await post("/compose", fields("discard"))
+    done = !answer.error
+    if (!done) return say(answer.error, answer.remedy)
     const card = form.classList.contains("card-over")
     if (!card) sessionStorage.setItem("toast", JSON.stringify(answer))
     leave("/m/inbox")
@@ -179,7 +192,7 @@ const write = (form, returnTo) => {
     if (!event.target.closest("a[data-close]")) return
     event.preventDefault()
     event.stopPropagation()
-    save().then(() => leave(form.dataset.close))
+    kept().then(yes => yes && leave(form.dataset.close))
   })
   form.elements.file.addEventListener("change", () => {
     const files = [...form.elements.file.files]
@@ -212,7 +225,7 @@ const write = (form, returnTo) => {
     save([...event.clipboardData.files])
   })
   document.addEventListener("visibilitychange", () => document.hidden && save())
-  return { form, save }
+  return { form, save: kept }
 }
 
 const own = document.getElementById("composer")

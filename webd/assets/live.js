@@ -2,7 +2,7 @@
 // where it is: new rows come in above, and the list moves by their height, so
 // that what one reads does not.
 
-import { toast, word } from "./page.js"
+import { loggedOut, toast, word } from "./page.js"
 import { fetchPane, go, list, main, reader, refresh, rows, setFlag } from "./mail.js"
 
 let source
@@ -30,7 +30,8 @@ const open = () => {
   })
   source.addEventListener("over", () => {
     source.close()
-    location.assign("/login?next=" + encodeURIComponent(location.pathname + location.search))
+    showLive()
+    loggedOut()
   })
   source.addEventListener("notice", event => toast(JSON.parse(event.data)))
   source.addEventListener("mail", event => {

@@ -2,7 +2,7 @@
 // the list keeps its place. Every address that it goes to is one that the
 // server also answers with a whole page.
 
-import { post, toast, word } from "./page.js"
+import { loggedOut, post, toast, word } from "./page.js"
 import "./keys.js"
 import { listen, showLive } from "./live.js"
 
@@ -22,7 +22,7 @@ const loadComposer = async () => (composer ??= await import("./compose.js"))
 export const fetchPane = async (url, pane) => {
   const response = await fetch(url, { headers: { "X-Pane": pane } })
   if (response.redirected && new URL(response.url).pathname === "/login") {
-    location.assign(response.url)
+    loggedOut()
     return new Promise(() => {})
   }
   const template = document.createElement("template")

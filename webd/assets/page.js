@@ -14,13 +14,34 @@ export const cookie = (name, value) => {
 // post sends a form and returns what the server says as JSON. Every answer
 // has error, or what was asked for.
 export const post = async (url, body, options = {}) => {
+  const send = () => fetch(url, { method: "POST", body, headers: { Accept: "application/json", "X-Token": token() }, ...options })
   try {
-    const response = await fetch(url, { method: "POST", body, headers: { Accept: "application/json", "X-Token": token() }, ...options })
-    if (response.status === 401) location.assign("/login?next=" + encodeURIComponent(location.pathname + location.search))
-    return await response.json()
+    let response = await send()
+    if ((response.status === 401 || response.status === 403) && await renew()) response = await send()
+    if (response.status !== 401) return await response.json()
+    if (!writing()) loggedOut()
+    return { error: word("logged-out"), remedy: Object.assign(document.createElement("a"), { href: "/login", target: "_blank", textContent: word("login") }) }
   } catch {
     return { error: word("failed") }
   }
+}
+
+// renew takes over the session that the same user has begun in another tab.
+const renew = async () => {
+  const page = new DOMParser().parseFromString(await (await fetch("/settings")).text(), "text/html")
+  const fresh = page.querySelector('meta[name="token"]').content
+  if (fresh === token() || page.querySelector(".me")?.title !== document.querySelector(".me")?.title) return false
+  document.querySelector('meta[name="token"]').content = fresh
+  return true
+}
+
+const writing = () => document.getElementById("composer")
+
+// loggedOut leads to the login page; but a letter that is being written stays
+// on the page, and its author logs in beside it.
+export const loggedOut = () => {
+  if (writing()) toast({ error: word("logged-out") })
+  else location.assign("/login?next=" + encodeURIComponent(location.pathname + location.search))
 }
 
 // toast shows a notice; undone is called with what the server says when the
