@@ -29,7 +29,7 @@ func TestGuessersAreSentAway(t *testing.T) {
 }
 
 func TestLoginTakesTooLong(t *testing.T) {
-	h := newHouse(t, func(c *Config) { c.LoginTime = 300 * time.Millisecond })
+	h := newHouse(t, func(c *Config) { c.LoginTime = 2 * time.Second })
 	in := h.login("INBOX")
 	c := h.talk()
 	c.ok("NOOP")

@@ -145,7 +145,7 @@ func (h *house) serve(l net.Listener) {
 	served := make(chan error, 1)
 	go func() { served <- h.server.Serve(l) }()
 	h.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		if err := h.server.Shutdown(ctx); err != nil {
 			h.Errorf("shutdown: %v", err)

@@ -40,7 +40,7 @@ func TestDroppedConnectionRemovesNothing(t *testing.T) {
 // RFC 1939 §3: autologout removes nothing and says nothing.
 func TestAutologoutIsSilent(t *testing.T) {
 	h := newHouse(t)
-	h.config.IdleTimeout = 300 * time.Millisecond
+	h.config.IdleTimeout = 2 * time.Second
 	u := h.ada()
 	h.mail(u, letter)
 	c := talk(t, h.open())

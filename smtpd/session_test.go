@@ -206,7 +206,7 @@ func TestRepliesAreCoalesced(t *testing.T) {
 	l.offer(server)
 	read := func() string { // a Pipe gives what one Write wrote
 		b := make([]byte, 4096)
-		client.SetDeadline(time.Now().Add(5 * time.Second))
+		client.SetDeadline(time.Now().Add(20 * time.Second))
 		n, err := client.Read(b)
 		if err != nil {
 			t.Fatal(err)

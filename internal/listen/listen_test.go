@@ -366,7 +366,7 @@ func TestDeadlineSetBeforeTheHandshakeHolds(t *testing.T) {
 	client := tls.Client(dialTCP(t, l), clientTLS)
 	server := <-conns
 	defer server.Close()
-	server.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	server.SetReadDeadline(time.Now().Add(2 * time.Second))
 	shaken := make(chan error)
 	go func() { shaken <- client.Handshake() }()
 	if _, err := server.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {

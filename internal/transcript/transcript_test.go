@@ -40,7 +40,7 @@ func scripted(t *testing.T, serve func(c net.Conn, r *bufio.Reader)) Stage {
 	}()
 	t.Cleanup(func() { l.Close(); <-done })
 	return Stage{
-		Timeout: time.Second,
+		Timeout: 20 * time.Second,
 		Dial: func(ctx context.Context, proto string) (net.Conn, error) {
 			if proto != "echo" {
 				return nil, fmt.Errorf("no %s here", proto)
@@ -109,13 +109,12 @@ func TestPlay(t *testing.T) {
 
 func TestPlayTellsWhatDiffers(t *testing.T) {
 	stage := scripted(t, echo)
-	stage.Timeout = 100 * time.Millisecond
 	for name, test := range map[string]struct{ talk, want string }{
 		"line":         {"open echo\nS: hullo\n", "transcript:3: not the line expected\n\twant S: hullo\n\tgot  S: hello"},
 		"context":      {"open echo\nS: hello\nC: x\nS: 2 x\n", "got  S: 1 x\n\tbefore that:\n\t\tS: hello\n\t\tC: x"},
 		"captured":     {"open echo\nS: {x}\nC: y\nS: 1 {x}\n", "want S: 1 hello\n\tgot  S: 1 y"},
 		"line end":     {"open echo\nS: hello\nC: x\\n\\c\nS: 1 x\n", `got  S: 1 x\n\c`},
-		"silence":      {"open echo\nS: hello\nS: more\n", "nothing came within 100ms\n\twant S: more"},
+		"silence":      {"open echo\nS: hello\nS: more\n", "nothing came within 1s\n\twant S: more"},
 		"closed":       {"open echo\nS: hello\nC: bye\nS: more\n", "the connection was closed"},
 		"no end":       {"open echo\nS: hello\neof\n", "waiting for the end"},
 		"no such":      {"open imap\n", "no imap here"},
@@ -126,6 +125,10 @@ func TestPlayTellsWhatDiffers(t *testing.T) {
 		"file":         {"open echo\nS: <f\n-- f --\nhelpo\n", "octet 3 of <f differs"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			stage := stage
+			if name == "silence" || name == "no end" {
+				stage.Timeout = time.Second
+			}
 			err := Play(t.Context(), parse(t, test.talk), stage)
 			var at *Error
 			if !errors.As(err, &at) || !strings.Contains(err.Error(), test.want) {
