@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/yubin-mail/yubin/store"
 )
 
 // How texts are asked for: by templates and Go code with T, by modules with
@@ -20,7 +22,7 @@ var (
 )
 
 // madeKeys are keys that are put together from a prefix and a word.
-var madeKeys = []string{"tab.", "theme.", "view.", "js.", "grade.", "pop3.", "scope.", "client.", "how.", "security.", "session.", "deed.", "auth."}
+var madeKeys = []string{"tab.", "theme.", "view.", "js.", "grade.", "pop3.", "scope.", "client.", "how.", "security.", "session.", "deed.", "auth.", "origin."}
 
 func TestEveryTextIsThereAndUsed(t *testing.T) {
 	used := map[string]bool{}
@@ -51,6 +53,9 @@ func TestEveryTextIsThereAndUsed(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, kind := range []store.POP3Kind{store.POP3Delete, store.POP3Keep, store.POP3KeepDays, store.POP3Trash} {
+		all.WriteString(string(kind) + "\n") // Policy has them from the store
 	}
 	text := all.String()
 	for key := range catalogue {
