@@ -503,3 +503,11 @@ func (s *mailSite) remove(box store.MailboxID, uid store.UID) {
 		s.Error(err)
 	}
 }
+
+func TestReadingMailWithoutAnAuthor(t *testing.T) {
+	s := newMailSite(t, nil)
+	s.deliver(s.alice, "Subject: hello\n\nHello!\n")
+	if page := s.login("alice").get("/m/inbox/1"); !strings.Contains(page, `<span class="from">(unknown sender)</span>`) {
+		t.Error("nobody is said to have written it")
+	}
+}

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -54,20 +57,30 @@ func (p *program) banner(ctx context.Context, n *node) {
 		fmt.Fprintf(&b, "  %-52s %s\n", link, p.say("the first administrator, once"))
 	}
 	fmt.Fprintf(&b, "\n%s\n", p.say("Next:"))
-	suffix := n.flagsForOthers()
+	us, suffix := asTyped(os.Args[0]), n.flagsForOthers()
 	switch {
 	case n.cfg.Demo:
-		fmt.Fprintf(&b, "  echo %s | yubin send --to %s --subject %s%s\n", p.say("hello"), address, p.say("hello"), suffix)
+		fmt.Fprintf(&b, "  echo %s | %s send --to %s --subject %s%s\n", p.say("hello"), us, address, p.say("hello"), suffix)
 		if example != "" {
 			fmt.Fprintf(&b, "  %s\n", example)
 		}
-		fmt.Fprintf(&b, "  yubin tail%s\n", suffix)
+		fmt.Fprintf(&b, "  %s tail%s\n", us, suffix)
 	case len(users) == 0:
-		fmt.Fprintf(&b, "  yubin user add %s%s\n", address, suffix)
+		fmt.Fprintf(&b, "  %s user add %s%s\n", us, address, suffix)
 	default:
-		fmt.Fprintf(&b, "  yubin doctor%s\n", suffix)
+		fmt.Fprintf(&b, "  %s doctor%s\n", us, suffix)
 	}
 	fmt.Fprintln(p.out, b.String())
+}
+
+// asTyped is how the program that was started as name is started again: by its
+// name alone where a shell would find it.
+func asTyped(name string) string {
+	short := filepath.Base(name)
+	if _, err := exec.LookPath(short); err == nil {
+		return short
+	}
+	return name
 }
 
 // use is what a port is for, and whether one logs in there.
