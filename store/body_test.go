@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/yubin-mail/yubin/store"
@@ -51,4 +52,34 @@ func TestBodyStaysReadableThroughItsOtherCopies(t *testing.T) {
 			b.Close()
 		}
 	}
+}
+
+// Collecting waits for a lull, but not for ever.
+func TestBodiesAreCollectedWhileOthersWrite(t *testing.T) {
+	s, ada := open(t, store.Options{Server: true})
+	ended := make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for {
+			select {
+			case <-ended:
+				return
+			default:
+			}
+			if _, err := s.Hold(t.Context(), false); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	defer writing.Wait()
+	defer close(ended)
+	acc := deliver(t, s, text("gone"), ada)
+	if _, err := s.Remove(t.Context(), inbox(t, s, ada).ID, []store.UID{1}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		_, err := s.ReadBody(t.Context(), acc.Blob, 1<<10)
+		return errors.Is(err, store.ErrExpunged)
+	})
 }
