@@ -102,6 +102,7 @@ func harmlessStyle(value string) bool {
 func sanitised(text string, images bool, inline func(id string) string) string {
 	clean := html.NewTokenizer(strings.NewReader(policy().Sanitize(text)))
 	var b strings.Builder
+	var n nesting
 	for {
 		kind := clean.Next()
 		if kind == html.ErrorToken {
@@ -109,6 +110,9 @@ func sanitised(text string, images bool, inline func(id string) string) string {
 		}
 		raw := string(clean.Raw())
 		t := clean.Token()
+		if kind == html.StartTagToken && !n.opens(t.Data) || kind == html.EndTagToken && !n.closes(t.Data) {
+			continue
+		}
 		if kind != html.StartTagToken && kind != html.SelfClosingTagToken {
 			b.WriteString(raw)
 			continue
