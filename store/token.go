@@ -138,6 +138,7 @@ func (s *Store) RemoveToken(ctx context.Context, u UserID, id TokenID) (bool, er
 	var n int64
 	err := s.write(ctx, func(t *tx) (err error) {
 		n, err = t.affected(`DELETE FROM token WHERE id = $1 AND user_id = $2`, id, u)
+		t.wake(anybody)
 		return err
 	})
 	return n > 0, err

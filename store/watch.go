@@ -35,7 +35,7 @@ func (s *Store) Watch(u UserID) *Watch {
 const anybody UserID = 0
 
 // WatchAccess begins to watch who may be here: it is woken when a password
-// has changed or somebody has been suspended or deleted, and like every watch
+// has changed, a token has been ended, or somebody has been suspended or deleted, and like every watch
 // also when another process has changed anything. [Store.Generation] says
 // whom it was about.
 func (s *Store) WatchAccess() *Watch { return s.Watch(anybody) }

@@ -95,6 +95,8 @@ type call struct {
 	scopes   []string
 	password bool // proved with the password, not with a token
 	token    store.TokenID
+
+	generation int64 // of the password
 }
 
 func (c *call) may(scope string) bool {
@@ -132,6 +134,9 @@ func (c *call) authenticate() (err error) {
 	if name, password, ok := c.BasicAuth(); ok {
 		c.user, err = c.s.Auth.Login(c.Context(), c.remote(), "api", name, password)
 		c.scopes, c.password = Scopes, true
+		if err == nil {
+			c.generation, err = c.s.Store.Generation(c.Context(), c.user.ID)
+		}
 		return err
 	}
 	kind, secret, _ := strings.Cut(proof, " ")
@@ -143,6 +148,23 @@ func (c *call) authenticate() (err error) {
 	c.scopes, c.token = token.Scopes, token.ID
 	if errors.Is(err, store.ErrBadCredentials) {
 		return errBadToken
+	}
+	return err
+}
+
+// stillMay refuses whoever has lost the right to call since authenticate, for
+// calls that take their time.
+func (c *call) stillMay() error {
+	generation, err := c.s.Store.Generation(c.Context(), c.user.ID)
+	if err != nil || c.password {
+		if err == nil && generation != c.generation {
+			err = store.ErrBadCredentials
+		}
+		return err
+	}
+	tokens, err := c.s.Store.Tokens(c.Context(), c.user.ID)
+	if err == nil && !slices.ContainsFunc(tokens, func(t store.Token) bool { return t.ID == c.token }) {
+		err = errBadToken
 	}
 	return err
 }

@@ -266,10 +266,15 @@ func (s *Server) newest(ctx context.Context, w wanted) (*arrival, error) {
 func (c *call) wait(w wanted, from cursor, watch *store.Watch, d time.Duration) error {
 	late := time.NewTimer(d)
 	defer late.Stop()
+	access := c.s.Store.WatchAccess()
+	defer access.Close()
 	arrived := []apiMessage{}
 	for {
 		news, next, err := c.s.since(c.Context(), w.user.ID, from)
 		if err != nil {
+			return err
+		}
+		if err := c.stillMay(); err != nil { // now that the news have been read
 			return err
 		}
 		for i := range news {
@@ -287,6 +292,7 @@ func (c *call) wait(w wanted, from cursor, watch *store.Watch, d time.Duration) 
 		from = next
 		select {
 		case <-watch.C():
+		case <-access.C():
 		case <-late.C:
 			return &detailed{errTimeout, map[string]any{"arrived": arrived, "cursor": from.String()}}
 		case <-c.s.ctx.Done():

@@ -3,9 +3,11 @@ package webd
 import (
 	"fmt"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/yubin-mail/yubin/store"
 )
@@ -272,5 +274,56 @@ func TestLinks(t *testing.T) {
 	}
 	if got := linksIn("", many.String()); len(got) != maxExtracts {
 		t.Errorf("%d", len(got))
+	}
+}
+
+// A wait is over when the right to wait is: nothing is told of what comes
+// later.
+func TestWaitEndsWithItsToken(t *testing.T) {
+	for how, end := range map[string]func(*officeTest, store.TokenID) error{
+		"token": func(o *officeTest, id store.TokenID) error {
+			_, err := o.s.Store.RemoveToken(o.Context(), o.bob.ID, id)
+			return err
+		},
+		"suspended": func(o *officeTest, _ store.TokenID) error {
+			yes := true
+			_, err := o.s.Store.UpdateUser(o.Context(), o.bob.ID, store.UserChange{Suspended: &yes})
+			return err
+		},
+		"password": func(o *officeTest, _ store.TokenID) error {
+			other := "another"
+			_, err := o.s.Store.UpdateUser(o.Context(), o.bob.ID, store.UserChange{Password: &other})
+			return err
+		},
+	} {
+		t.Run(how, func(t *testing.T) {
+			o := newOfficeTest(t, nil)
+			secret, token, err := o.s.Store.CreateToken(t.Context(), o.bob.ID, "test", []string{scopeRead}, time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			proof := "Bearer " + secret
+			if how == "password" {
+				proof = basic("bob")
+			}
+			from := o.cursor(basic("bob"))
+			status := make(chan int, 1) // one request
+			go func() {
+				code, _ := o.json(proof, "GET", "/api/v1/wait?timeout=60s&after="+from, "")
+				status <- code
+			}()
+			for waiting := false; !waiting; runtime.Gosched() {
+				o.s.waiters.mu.Lock()
+				waiting = o.s.waiters.all == 1
+				o.s.waiters.mu.Unlock()
+			}
+			if err := end(o, token.ID); err != nil {
+				t.Fatal(err)
+			}
+			o.mail(o.bob, letterTo("bob@example.test", "too late", ""))
+			if got := <-status; got != 401 {
+				t.Errorf("%d", got)
+			}
+		})
 	}
 }

@@ -15,6 +15,9 @@ import (
 // addresses to paste, and what to type next. Programs read the log instead.
 func (p *program) banner(ctx context.Context, n *node) {
 	if !isTerminal(p.out) && !n.cfg.Demo {
+		if link := n.setupLink(ctx); link != "" { // worth nothing after the next start
+			n.log.Warn("there is no administrator yet: the link makes one, once", "link", link)
+		}
 		return
 	}
 	users, err := n.store.Users(ctx)
