@@ -2,6 +2,7 @@ package webd
 
 import (
 	"io/fs"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -173,6 +174,18 @@ func (p page) Domain() string {
 func (p page) HostName() string {
 	u := url.URL{Host: p.Host}
 	return u.Hostname()
+}
+
+// SMTPPort is where this server takes mail from others.
+func (p page) SMTPPort() string {
+	if p.s.Operation.Listeners != nil {
+		for _, l := range p.s.Operation.Listeners() {
+			if _, port, err := net.SplitHostPort(l.Address); err == nil && l.Name == "smtp" {
+				return port
+			}
+		}
+	}
+	return "1025"
 }
 
 // Size writes a number of octets for people.

@@ -511,3 +511,12 @@ func TestReadingMailWithoutAnAuthor(t *testing.T) {
 		t.Error("nobody is said to have written it")
 	}
 }
+
+func TestEmptyInboxNamesThePortThatListens(t *testing.T) {
+	s := newMailSite(t, func(c *Config) {
+		c.Operation.Listeners = func() []Listener { return []Listener{{Name: "smtp", Address: "127.0.0.1:31025"}} }
+	})
+	if page := s.login("alice").get("/m/inbox"); !strings.Contains(page, ":31025 --mail-from") {
+		t.Error("the command to try leads elsewhere")
+	}
+}
