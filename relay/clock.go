@@ -11,17 +11,17 @@ import (
 // in real time.
 type Clock interface {
 	Now() time.Time
-	// After sends on the channel when d has passed. stop gives up waiting.
-	After(d time.Duration) (c <-chan time.Time, stop func())
+	// At sends on the channel when t has come. stop gives up waiting.
+	At(t time.Time) (c <-chan time.Time, stop func())
 }
 
 type realClock struct{}
 
 func (realClock) Now() time.Time { return time.Now() }
 
-func (realClock) After(d time.Duration) (<-chan time.Time, func()) {
-	t := time.NewTimer(d)
-	return t.C, func() { t.Stop() }
+func (realClock) At(t time.Time) (<-chan time.Time, func()) {
+	timer := time.NewTimer(time.Until(t))
+	return timer.C, func() { timer.Stop() }
 }
 
 // WoundClock is a Clock that moves only when it is wound, so that a test or a
@@ -47,12 +47,12 @@ func (w *WoundClock) Now() time.Time {
 	return w.now
 }
 
-// After implements [Clock].
-func (w *WoundClock) After(d time.Duration) (<-chan time.Time, func()) {
+// At implements [Clock].
+func (w *WoundClock) At(at time.Time) (<-chan time.Time, func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t := &wait{at: w.now.Add(d), c: make(chan time.Time, 1)}
-	if d <= 0 {
+	t := &wait{at: at, c: make(chan time.Time, 1)}
+	if !at.After(w.now) {
 		t.c <- w.now
 		return t.c, func() {}
 	}

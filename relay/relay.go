@@ -191,12 +191,13 @@ func (r *Relay) Run(ctx context.Context) error {
 	watch := r.Store.WatchQueue()
 	defer watch.Close()
 	for r.wanted(ctx) {
+		began := r.Clock.Now() // before it looks: a clock that is wound meanwhile wakes us early, never late
 		next, err := r.lease(ctx)
 		if err != nil && r.wanted(ctx) {
 			r.Log.Error("read the queue", "err", err)
 			next = time.Minute
 		}
-		due, stop := r.Clock.After(next)
+		due, stop := r.Clock.At(began.Add(next))
 		select {
 		case <-due:
 		case <-watch.C():

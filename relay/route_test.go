@@ -221,10 +221,10 @@ func TestPublicAddresses(t *testing.T) {
 
 func TestTheClockIsWound(t *testing.T) {
 	c := NewWoundClock(start)
-	soon, _ := c.After(time.Minute)
-	later, _ := c.After(time.Hour)
-	never, stop := c.After(time.Minute)
-	now, _ := c.After(0)
+	soon, _ := c.At(start.Add(time.Minute))
+	later, _ := c.At(start.Add(time.Hour))
+	never, stop := c.At(start.Add(time.Minute))
+	now, _ := c.At(start)
 	<-now
 	stop()
 	c.Advance(30 * time.Minute)
