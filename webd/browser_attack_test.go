@@ -224,9 +224,15 @@ func TestBrowserNeedsButOneWall(t *testing.T) {
 		}`, all, wall))
 	}
 	for _, wall := range []string{"sanitiser", "policy", "frame"} {
-		enter(wall, slices.Collect(maps.Keys(texts)))
+		names := slices.Collect(maps.Keys(texts))
+		if wall != "sanitiser" {
+			// How deep a text nests is bounded by no other wall, and some
+			// browsers never finish with it.
+			names = slices.DeleteFunc(names, func(name string) bool { return name == "depth" })
+		}
+		enter(wall, names)
 		// Where anything is fetched, a few frames may wait for it for ever.
-		w.until(fmt.Sprintf(`document.querySelectorAll("iframe.loaded").length > %d - 10`, len(texts)))
+		w.until(fmt.Sprintf(`document.querySelectorAll("iframe.loaded").length > %d - 10`, len(names)))
 		if ran := w.ran(); len(ran) > 0 {
 			t.Errorf("the wall %s alone lets run: %s", wall, ran)
 		}

@@ -27,7 +27,7 @@ import (
 
 // Nothing here measures time: these only end tests that hang.
 const (
-	windowLimit = 3 * time.Minute
+	windowLimit = 6 * time.Minute
 	waitLimit   = 30 * time.Second
 )
 
