@@ -180,9 +180,6 @@ func (p page) Origin(origin string) string {
 	return origin
 }
 
-// Lasting writes how long something has lasted, in seconds.
-func (p page) Lasting(seconds int64) string { return (time.Duration(seconds) * time.Second).String() }
-
 // back goes to the admin page with something to say, at the place of it.
 func (v *visit) backToAdmin(section, text, undo string) error {
 	v.session.say(notice{Text: text, Undo: undo})

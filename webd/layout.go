@@ -155,15 +155,23 @@ func (p page) Delay(d time.Duration) string {
 	if d < 0 {
 		return ""
 	}
+	return "+" + p.span(d)
+}
+
+// Lasting writes how long something has lasted, in seconds.
+func (p page) Lasting(seconds int64) string { return p.span(time.Duration(seconds) * time.Second) }
+
+// span writes a time in the largest unit that says enough.
+func (p page) span(d time.Duration) string {
 	switch {
 	case d < 90*time.Second:
-		return p.T("delay.seconds", int(d.Round(time.Second).Seconds()))
+		return p.T("span.seconds", int(d.Round(time.Second).Seconds()))
 	case d < 90*time.Minute:
-		return p.T("delay.minutes", int(d.Round(time.Minute).Minutes()))
+		return p.T("span.minutes", int(d.Round(time.Minute).Minutes()))
 	case d < 48*time.Hour:
-		return p.T("delay.hours", int(d.Round(time.Hour).Hours()))
+		return p.T("span.hours", int(d.Round(time.Hour).Hours()))
 	}
-	return p.T("delay.days", int(d.Hours()/24+0.5))
+	return p.T("span.days", int(d.Hours()/24+0.5))
 }
 
 // Domain is the user's mail domain, and HostName the name we were asked for.
