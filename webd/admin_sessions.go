@@ -18,16 +18,13 @@ type LiveSession struct {
 	Device   string    `json:"device,omitempty"` // what the client calls itself
 	Remote   string    `json:"remote"`
 	TLS      string    `json:"tls,omitempty"` // version and cipher suite
-	State    string    `json:"state"`         // one of sessionStates
+	State    string    `json:"state"`         // connected, authenticated, transaction, selected or idle
 	Since    time.Time `json:"since"`
 	Idle     int64     `json:"idle"`           // seconds since an octet was sent or received
 	Received int64     `json:"received"`       // octets on the network, from the client
 	Sent     int64     `json:"sent"`           // and to it
 	Wire     uint64    `json:"wire,omitempty"` // its number in the wire log
 }
-
-// sessionStates are what a LiveSession can be in.
-var sessionStates = []string{"connected", "authenticated", "transaction", "selected", "idle"}
 
 // Octets are those of both ways.
 func (l LiveSession) Octets() int64 { return l.Received + l.Sent }
