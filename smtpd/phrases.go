@@ -8,7 +8,7 @@ import (
 // phrases are replies of the library, by how they begin, and what we say
 // instead: the codes of the RFCs, and words that explain the protocol to
 // whoever reads a conversation.
-var phrases = []struct{ library, ours string }{
+var phrases = []struct{ theirs, ours string }{
 	{"250 2.0.0 Roger, accepting", "250 2.1.0 OK"},
 	{"250 2.0.0 I'll make sure", "250 2.1.5 OK"},
 	{"250 2.0.0 I have successfully", "250 2.0.0 OK"},
@@ -44,7 +44,7 @@ func (c *conn) rephrase(b []byte) []byte {
 		return append(b[:len(b):len(b)], "250-REQUIRETLS\r\n"...)
 	}
 	for _, p := range phrases {
-		if bytes.HasPrefix(b, []byte(p.library)) {
+		if bytes.HasPrefix(b, []byte(p.theirs)) {
 			return append(bytes.TrimRight([]byte(p.ours), "\r\n"), '\r', '\n')
 		}
 	}

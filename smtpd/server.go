@@ -127,15 +127,16 @@ type Server struct {
 func New(c Config) *Server {
 	s := &Server{config: c.withDefaults(), upgraded: newChannelListener(), conns: make(map[*conn]struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.clear = s.library()
+	s.clear = s.commands()
 	s.clear.TLSConfig = s.config.TLS // only to offer STARTTLS: the handshake is conn's
 	s.clear.AllowInsecureAuth = s.config.PlaintextOK
-	s.secure = s.library()
+	s.secure = s.commands()
 	s.secure.AllowInsecureAuth = true
 	return s
 }
 
-func (s *Server) library() *smtp.Server {
+// commands is a server of the library, which reads the commands of a session.
+func (s *Server) commands() *smtp.Server {
 	l := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
 		return newSession(c), nil
 	}))
