@@ -18,7 +18,7 @@
 //
 //	report, err := lab.Run(ctx, server, lab.Options{Lang: lab.Japanese}, os.Stdout)
 //	if err == nil {
-//		err = errors.Join(report.Save("report.md"), report.Err())
+//		err = errors.Join(lab.Save("report.md", report), report.Err())
 //	}
 //
 // # Notes

@@ -288,7 +288,7 @@ func TestReportsAgree(t *testing.T) {
 	read := func(name string) string {
 		t.Helper()
 		file := filepath.Join(dir, name)
-		if err := r.Save(file); err != nil {
+		if err := lab.Save(file, r); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(file)

@@ -2,12 +2,8 @@ package lab
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -164,34 +160,8 @@ func (r *Report) Err() error {
 	return fmt.Errorf("%w: %d of the results above are marked", ErrContradicted, r.Contradicted)
 }
 
-// Save writes the report to a file: as JSON or CSV when its name ends so, else
-// as Markdown.
-func (r *Report) Save(name string) (err error) {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closed := f.Close(); err == nil {
-			err = closed
-		}
-	}()
-	switch strings.ToLower(filepath.Ext(name)) {
-	case ".json":
-		return r.WriteJSON(f)
-	case ".csv":
-		return r.WriteCSV(f)
-	}
-	return r.WriteMarkdown(f)
-}
-
 // WriteJSON writes everything.
-func (r *Report) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
-}
+func (r *Report) WriteJSON(w io.Writer) error { return WriteJSON(w, r) }
 
 // WriteCSV writes the results, one a line.
 func (r *Report) WriteCSV(w io.Writer) error {

@@ -57,7 +57,7 @@ func (p *program) demoCommand() *cobra.Command {
 				return p.labReason(err)
 			}
 			if save != "" {
-				if err := report.Save(save); err != nil {
+				if err := lab.Save(save, report); err != nil {
 					return err
 				}
 				fmt.Fprintln(p.err, p.say("Wrote %s", save))
@@ -90,10 +90,10 @@ func (p *program) demoTwoServers(ctx context.Context, o lab.Options, save string
 	}
 	report, err := p.playTwoServers(ctx, twoServersActs, tell, o.Pause)
 	if err == nil && o.JSON {
-		err = report.writeJSON(p.out)
+		err = report.WriteJSON(p.out)
 	}
 	if err == nil && save != "" {
-		if err = report.save(save); err == nil {
+		if err = lab.Save(save, report); err == nil {
 			fmt.Fprintln(p.err, p.say("Wrote %s", save))
 		}
 	}

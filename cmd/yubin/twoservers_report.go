@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -87,32 +84,11 @@ func (r *playReport) err() error {
 	return fmt.Errorf("%s: %w", twoServersBad.In(r.Lang, r.Contradicted), lab.ErrContradicted)
 }
 
-// save writes the report to a file: as JSON or CSV when its name ends so, else
-// as Markdown.
-func (r *playReport) save(name string) (err error) {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	switch strings.ToLower(filepath.Ext(name)) {
-	case ".json":
-		return r.writeJSON(f)
-	case ".csv":
-		return r.writeCSV(f)
-	}
-	return r.writeMarkdown(f)
-}
+// WriteJSON writes everything.
+func (r *playReport) WriteJSON(w io.Writer) error { return lab.WriteJSON(w, r) }
 
-func (r *playReport) writeJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
-}
-
-// writeCSV writes the statements, one a line.
-func (r *playReport) writeCSV(w io.Writer) error {
+// WriteCSV writes the statements, one a line.
+func (r *playReport) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	lines := [][]string{{"scenario", "act", "text", "holds", "evidence"}}
 	for _, a := range r.Acts {
@@ -123,7 +99,7 @@ func (r *playReport) writeCSV(w io.Writer) error {
 	return c.WriteAll(lines)
 }
 
-func (r *playReport) writeMarkdown(w io.Writer) error {
+func (r *playReport) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n", r.Title)
 	for i, a := range r.Acts {

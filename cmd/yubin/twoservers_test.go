@@ -58,7 +58,7 @@ func TestTwoServersReports(t *testing.T) {
 		"r.md":   "## 1. One, and only\n\n- [x] It holds.\n\n  ```\n  a\n  b\n  ```\n- [ ] It does not.\n",
 	} {
 		file := filepath.Join(t.TempDir(), name)
-		if err := r.save(file); err != nil {
+		if err := lab.Save(file, r); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(file)
