@@ -25,9 +25,16 @@ func say(t testing.TB, tap *wiretap.Tap, proto string, lines ...string) {
 	server := tap.Wrap(inner, proto, wiretap.ServerSide)
 	defer client.Close()
 	defer server.Close()
+	play(t, client, server, func(address string) { wiretap.User(server, address, true) }, lines)
+}
+
+// play has each side of a connection write its lines, and the other hear
+// them. meet is told the addresses in between.
+func play(t testing.TB, client, server net.Conn, meet func(address string), lines []string) {
+	t.Helper()
 	for _, line := range lines {
 		if address, ok := strings.CutPrefix(line, "="); ok {
-			wiretap.User(server, address, true)
+			meet(address)
 			continue
 		}
 		from, to := client, server
@@ -265,31 +272,11 @@ func goOut(t testing.TB, tap *wiretap.Tap) {
 	us := tap.Wrap(client, "relay", wiretap.ClientSide)
 	defer us.Close()
 	defer inner.Close()
-	for _, line := range strings.Split("S: 220 far.test\nC: EHLO us\nS: 250 far.test\n"+
+	lines := strings.Split("S: 220 far.test\nC: EHLO us\nS: 250 far.test\n"+
 		"=alice@example.test\nC: MAIL FROM:<alice@example.test>\nS: 250 ok\nC: RCPT TO:<blind@far.test>\nS: 250 ok\nC: DATA\nS: 354 go\nC: Received: from x\nC: \tid abcdefgh12345678;\nC: \nC: of Alice\nC: .\nS: 250 taken as <b>x</b>\n"+
 		"=bob@example.test\nC: MAIL FROM:<bob@example.test>\nS: 250 ok\nC: RCPT TO:<secret@far.test>\nS: 250 ok\nC: DATA\nS: 354 go\nC: Subject: x\nC: \nC: of Bob\nC: .\nS: 250 taken\n"+
-		"=\nC: QUIT\nS: 221 bye", "\n") {
-		if address, ok := strings.CutPrefix(line, "="); ok {
-			wiretap.Sender(us, address, true)
-			continue
-		}
-		from, to := us, net.Conn(inner)
-		if strings.HasPrefix(line, "S: ") {
-			from, to = inner, us
-		}
-		text := line[3:] + "\r\n"
-		heard := make(chan error, 1)
-		go func() {
-			_, err := io.ReadFull(to, make([]byte, len(text)))
-			heard <- err
-		}()
-		if _, err := io.WriteString(from, text); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-heard; err != nil {
-			t.Fatal(err)
-		}
-	}
+		"=\nC: QUIT\nS: 221 bye", "\n")
+	play(t, us, inner, func(address string) { wiretap.Sender(us, address, true) }, lines)
 }
 
 func (s *labSite) makeAdmin(address string) {
