@@ -22,14 +22,11 @@ func DecodeHeader(s string) string {
 		if i < 0 {
 			break
 		}
-		w, n := cutEncodedWord(s[i:])
-		if n == 0 { // not a word: text up to behind its beginning
+		w, n, ok := cutEncodedWord(s[i:])
+		if !ok {
 			run.flush(&out)
-			out.WriteString(s[:i+2])
-			s = s[i+2:]
-			if w.unending {
-				break
-			}
+			out.WriteString(s[:i+n])
+			s = s[i+n:]
 			continue
 		}
 		if gap := s[:i]; strings.Trim(gap, " \t\r\n") != "" || !run.joins(w) {
@@ -48,9 +45,8 @@ func DecodeHeader(s string) string {
 }
 
 type encodedWord struct {
-	charset  string
-	octets   []byte
-	unending bool // no word can end in the rest of the text
+	charset string
+	octets  []byte
 }
 
 // encodedRun is a row of words in one charset.
@@ -95,34 +91,35 @@ func isASCIIName(charset string) bool {
 }
 
 // cutEncodedWord reads the encoded word at the start of s, which begins with
-// "=?", and returns its length, 0 when there is none.
-func cutEncodedWord(s string) (w encodedWord, n int) {
+// "=?", and returns its length. When it is not ok, that much of s is text: all
+// that was read to find it out, so that reading stays linear.
+func cutEncodedWord(s string) (w encodedWord, n int, ok bool) {
 	const maxCharset = 64
 	rest := s[2:]
 	q := strings.IndexByte(rest[:min(len(rest), maxCharset)], '?')
 	if q <= 0 || len(rest) < q+3 || rest[q+2] != '?' {
-		return w, 0
+		return w, 2, false
 	}
 	w.charset, _, _ = strings.Cut(rest[:q], "*") // RFC 2231 §5: the language
 	if w.charset == "" || strings.ContainsAny(w.charset, " \t=<>\"") {
-		return w, 0
+		return w, 2, false
 	}
 	encoding, text := lower(rest[q+1]), rest[q+3:]
 	if encoding != 'b' && encoding != 'q' {
-		return w, 0
+		return w, 2, false
 	}
 	end := strings.Index(text, "?=")
 	if end < 0 {
-		w.unending = true
-		return w, 0
+		return w, len(s), false
 	}
 	text = text[:end]
+	n = len(s) - len(rest) + q + 3 + end + 2
 	if encoding == 'q' {
 		w.octets = decodeQ(text)
 	} else if w.octets = decodeB(text); len(w.octets) == 0 && text != "" {
-		return w, 0
+		return w, n, false
 	}
-	return w, len(s) - len(rest) + q + 3 + end + 2
+	return w, n, true
 }
 
 func decodeQ(s string) []byte {

@@ -165,6 +165,23 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// Words that begin and say nothing are not read again and again.
+func TestDecodeHeaderIsLinear(t *testing.T) {
+	for _, s := range []string{
+		strings.Repeat("=?-?b?!", 10_000) + "?=",
+		strings.Repeat("=?utf-8?b?", 10_000),
+		strings.Repeat("=?utf-8?q?=", 10_000) + "?=",
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		DecodeHeader(s)
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 100*uint64(len(s)) {
+			t.Errorf("%d octets, %.20s…, allocate %d", len(s), s, n)
+		}
+	}
+}
+
 func FuzzSummarize(f *testing.F) {
 	for _, s := range []string{
 		crlf(mixed), mixed, "", "a: b", nest(3, numbered), nest(3, func(int) string { return "same" }),
