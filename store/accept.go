@@ -294,12 +294,14 @@ func (s *Store) receive(ctx context.Context, src Source) (*arrival, error) {
 // stage writes a large body's chunks in transactions of their own. Until the
 // blob is claimed nobody can see it; a crash leaves it to sweepUnclaimed.
 func (in *arrival) stage(ctx context.Context, r io.Reader) error {
+	var id BlobID // not ours before the commit: undone, it is given out again
 	err := in.s.write(ctx, func(t *tx) error {
-		return t.row(ctx, `INSERT INTO blob (size, claimed) VALUES ($1, 0) RETURNING id`, in.size).Scan(&in.staged)
+		return t.row(ctx, `INSERT INTO blob (size, claimed) VALUES ($1, 0) RETURNING id`, in.size).Scan(&id)
 	})
 	if err != nil {
 		return err
 	}
+	in.staged = id
 	var done int64
 	buf := make([]byte, stageSize)
 	for seq := 0; ; {

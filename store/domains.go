@@ -71,8 +71,8 @@ func (s *Store) RemoveDomain(ctx context.Context, name string) error {
 	})
 }
 
-// SetCatchAll gives the mail of a domain's unknown addresses to address; ""
-// refuses such mail again.
+// SetCatchAll gives the mail of a domain's unknown addresses to address, here
+// or elsewhere; "" refuses such mail again.
 func (s *Store) SetCatchAll(ctx context.Context, domain, address string) error {
 	d, err := CanonicalDomain(domain)
 	if err != nil {
@@ -162,7 +162,7 @@ const maxSenders = 100
 func (s *Store) Senders(ctx context.Context, u UserID) ([]string, error) {
 	return list(ctx, s.readers, scanOne[string], `WITH RECURSIVE own (address, depth) AS (
 			SELECT address, 0 FROM user WHERE id = $1
-			UNION SELECT alias.address, own.depth + 1 FROM own JOIN alias ON alias.target = own.address WHERE own.depth <= $2)
+			UNION SELECT alias.address, own.depth + 1 FROM own JOIN alias ON alias.target = own.address WHERE own.depth < $2)
 		SELECT address FROM own GROUP BY address ORDER BY min(depth), address LIMIT $3`, u, maxAliasDepth, maxSenders)
 }
 

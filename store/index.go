@@ -138,7 +138,8 @@ func (s *Store) Index(ctx context.Context) error {
 }
 
 // indexSome indexes the next few messages and returns how many. It stops
-// before a body that is still being written: the index is true up to there.
+// before a body that is still being written: the index is true up to there, so
+// no such body has been passed and none need be looked for among those before.
 func (s *Store) indexSome(ctx context.Context) (int, error) {
 	upto, err := s.indexedUpTo(ctx)
 	if err != nil {
@@ -152,7 +153,7 @@ func (s *Store) indexSome(ctx context.Context) (int, error) {
 	docs, err := list(ctx, s.readers, func(r scanner) (d doc, err error) {
 		err = r.Scan(&d.id, &d.structure)
 		return d, err
-	}, `SELECT id, structure FROM blob WHERE id > $1 AND id < coalesce((SELECT min(id) FROM blob WHERE claimed = 0), id + 1) ORDER BY id LIMIT $2`, upto, indexBatch)
+	}, `SELECT id, structure FROM blob WHERE id > $1 AND id < coalesce((SELECT min(id) FROM blob WHERE id > $1 AND claimed = 0), id + 1) ORDER BY id LIMIT $2`, upto, indexBatch)
 	if err != nil || len(docs) == 0 {
 		return 0, err
 	}

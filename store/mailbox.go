@@ -87,13 +87,10 @@ func (s *Store) CreateMailbox(ctx context.Context, u UserID, name, specialUse st
 	}
 	var m Mailbox
 	err = s.write(ctx, func(t *tx) error {
-		var n, taken int
-		err := t.row(ctx, `SELECT count(*), count(CASE WHEN special_use = $1 THEN 1 END) FROM mailbox WHERE user_id = $2`, specialUse, u).Scan(&n, &taken)
+		var taken int
+		err := t.row(ctx, `SELECT count(*) FROM mailbox WHERE special_use = $1 AND user_id = $2`, specialUse, u).Scan(&taken)
 		if err != nil {
 			return err
-		}
-		if n >= maxMailboxes {
-			return ErrLimit
 		}
 		if specialUse != "" && taken > 0 {
 			return ErrBadMailboxName
@@ -124,14 +121,18 @@ func (t *tx) createParents(ctx context.Context, s *Store, u UserID, name string)
 }
 
 // createMailbox makes one mailbox under a UIDVALIDITY that no mailbox of this
-// store has ever had, so that a name made again is a new mailbox (I1).
+// store has ever had, so that a name made again is a new mailbox (I1). Whatever
+// makes mailboxes comes here, so here they are bounded.
 func (t *tx) createMailbox(ctx context.Context, s *Store, u UserID, name, specialUse string) (MailboxID, error) {
-	var n int
-	if err := t.row(ctx, `SELECT count(*) FROM mailbox WHERE user_id = $1 AND name = $2`, u, name).Scan(&n); err != nil {
+	var all, same int
+	err := t.row(ctx, `SELECT count(*), count(CASE WHEN name = $1 THEN 1 END) FROM mailbox WHERE user_id = $2`, name, u).Scan(&all, &same)
+	switch {
+	case err != nil:
 		return 0, err
-	}
-	if n > 0 {
+	case same > 0:
 		return 0, ErrMailboxExists
+	case all >= maxMailboxes:
+		return 0, ErrLimit
 	}
 	v, err := t.nextUIDValidity(ctx, s)
 	if err != nil {
@@ -204,7 +205,8 @@ func (t *tx) dropMailbox(ctx context.Context, id MailboxID) error {
 }
 
 // RenameMailbox renames a mailbox and its children (RFC 9051 §6.3.6).
-// Renaming INBOX moves its messages to a new mailbox and leaves INBOX empty.
+// Renaming INBOX moves its messages to a new mailbox and leaves INBOX empty. It
+// answers ErrNoSuchMailbox, ErrMailboxExists, ErrBadMailboxName or ErrLimit.
 func (s *Store) RenameMailbox(ctx context.Context, u UserID, from, to string) error {
 	from, err := mailboxName(from)
 	if err != nil {
@@ -221,6 +223,9 @@ func (s *Store) RenameMailbox(ctx context.Context, u UserID, from, to string) er
 		m, err := readMailboxNamed(ctx, t, u, from)
 		if err != nil {
 			return err
+		}
+		if to == from {
+			return ErrMailboxExists
 		}
 		if err := t.createParents(ctx, s, u, to); err != nil {
 			return err

@@ -109,7 +109,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		err = db.PingContext(ctx)
 	}
 	if err != nil {
-		w.close()
+		s.Close()
 		return nil, fmt.Errorf("open %s for reading: %w", file, err)
 	}
 	if err := errors.Join(s.openAuth(ctx), s.openIndex(ctx)); err != nil {

@@ -66,11 +66,7 @@ func (r *resolver) add(address string, depth int) error {
 		if depth == 0 {
 			return ErrNotLocal
 		}
-		remote := local + "@" + domain
-		if !r.seen[remote] {
-			r.seen[remote] = true
-			r.to = append(r.to, Recipient{Address: r.given, Remote: remote})
-		}
+		r.elsewhere(local + "@" + domain)
 		return nil
 	}
 	if err != nil {
@@ -86,6 +82,16 @@ func (r *resolver) add(address string, depth int) error {
 	for _, try := range tries {
 		if ok, err := r.exact(try, depth); ok || err != nil {
 			return err
+		}
+	}
+	if catchAll != "" {
+		ours, err := r.isOurs(catchAll)
+		if err != nil {
+			return err
+		}
+		if !ours {
+			r.elsewhere(catchAll)
+			return nil
 		}
 	}
 	if local == "postmaster" {
@@ -126,6 +132,23 @@ func (r *resolver) exact(address string, depth int) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+func (r *resolver) isOurs(address string) (bool, error) {
+	_, domain, err := splitAddress(address)
+	if err != nil {
+		return false, err
+	}
+	var n int
+	err = r.db.row(r.ctx, `SELECT count(*) FROM domain WHERE name = $1`, domain).Scan(&n)
+	return n > 0, err
+}
+
+func (r *resolver) elsewhere(address string) {
+	if !r.seen[address] {
+		r.seen[address] = true
+		r.to = append(r.to, Recipient{Address: r.given, Remote: address})
+	}
 }
 
 func (r *resolver) user(u UserID) {

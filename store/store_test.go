@@ -286,6 +286,9 @@ func TestRenameTakesChildrenAlongAndEmptiesInbox(t *testing.T) {
 	if err := s.RenameMailbox(ctx, ada.ID, "x", "Sent"); !errors.Is(err, store.ErrMailboxExists) {
 		t.Errorf("onto another: %v", err)
 	}
+	if err := s.RenameMailbox(ctx, ada.ID, "x", "x"); !errors.Is(err, store.ErrMailboxExists) {
+		t.Errorf("onto itself: %v", err)
+	}
 	deliver(t, s, text("1"), ada)
 	if err := s.RenameMailbox(ctx, ada.ID, "inbox", "old"); err != nil {
 		t.Fatal(err)

@@ -127,9 +127,12 @@ func (s *Store) AuthenticateToken(ctx context.Context, secret string) (User, Tok
 	}
 	if now.Sub(k.Used) >= tokenUseNoted {
 		k.Used = now
-		err = s.write(ctx, func(t *tx) error { return t.must(`UPDATE token SET used = $1 WHERE id = $2`, now.UnixMilli(), k.ID) })
+		// On a full disk mail must still be read and removed.
+		if err := s.write(ctx, func(t *tx) error { return t.must(`UPDATE token SET used = $1 WHERE id = $2`, now.UnixMilli(), k.ID) }); err != nil {
+			s.log.Error("failed", "doing", "note that a token was used", "err", err)
+		}
 	}
-	return u, k, err
+	return u, k, nil
 }
 
 // RemoveToken makes a token of a user worthless at once. It reports whether

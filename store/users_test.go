@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -131,10 +132,45 @@ func TestResolve(t *testing.T) {
 	if to, err := s.Resolve(ctx, "nobody@example.test"); err != nil || to[0].User != eve.ID {
 		t.Errorf("catch-all: %v %v", to, err)
 	}
+	if err := s.SetCatchAll(ctx, "example.test", "out@elsewhere.test"); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := s.Resolve(ctx, "nobody@example.test"); err != nil || len(to) != 1 || to[0].Remote != "out@elsewhere.test" {
+		t.Errorf("catch-all elsewhere: %v %v", to, err)
+	}
+	if err := s.SetCatchAll(ctx, "example.test", "dead@example.test"); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := s.Resolve(ctx, "postmaster@example.test"); err != nil || to[0].User != ada.ID {
+		t.Errorf("postmaster beside a dead catch-all: %v %v", to, err)
+	}
 	for address, want := range map[string]bool{"ada@example.test": true, "ada+x@example.test": true, "team@example.test": true,
 		"eve@example.test": false, "nobody@example.test": false, "ada@elsewhere.test": false, "": false} {
 		if ok, err := s.MaySend(ctx, ada.ID, address); ok != want || err != nil {
 			t.Errorf("ada may send as %q: %v, %v", address, ok, err)
+		}
+	}
+}
+
+// As far as aliases are followed, senders are offered, and no further.
+func TestSendersReachAsFarAsAliases(t *testing.T) {
+	s, ada := open(t, store.Options{})
+	ctx := t.Context()
+	to := ada.Address
+	for i := range 12 {
+		alias := fmt.Sprintf("alias%d@example.test", i)
+		if err := s.AddAlias(ctx, alias, to); err != nil {
+			t.Fatal(err)
+		}
+		to = alias
+	}
+	all, err := s.Senders(ctx, ada.ID)
+	if err != nil || len(all) != 11 {
+		t.Errorf("senders are %v, %v", all, err)
+	}
+	for _, a := range all {
+		if may, err := s.MaySend(ctx, ada.ID, a); err != nil || !may {
+			t.Errorf("%s is offered and then refused: %v", a, err)
 		}
 	}
 }

@@ -70,8 +70,6 @@ func openWriter(ctx context.Context, file string, s *Store) (*writer, error) {
 	f.Close()
 	db, err := sql.Open("sqlite3", dsn(file, url.Values{
 		"_cache_size": {"-64000"},
-		// The caller's goroutine order is the order of commits.
-		"_txlock": {"immediate"},
 	}))
 	if err != nil {
 		return nil, err

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
+	"time"
 )
 
 func openFault(t *testing.T) *Store {
@@ -155,6 +158,83 @@ func TestFailedCommitAnswersEverybody(t *testing.T) {
 	}
 	if err := s.write(t.Context(), put("later")); err != nil {
 		t.Error(err)
+	}
+}
+
+// A large body's row that was undone with the rest of its commit is nobody's:
+// its number is given out again, and must not be dropped as ours then.
+func TestUndoneStagingOwnsNothing(t *testing.T) {
+	s := openFault(t)
+	in := &arrival{s: s, size: stageSize}
+	begun, gate := make(chan struct{}), make(chan struct{})
+	failed := make(chan error, 2)
+	go s.write(t.Context(), func(*tx) error { close(begun); <-gate; return nil })
+	<-begun
+	go func() { failed <- in.stage(t.Context(), strings.NewReader("")) }()
+	go func() {
+		failed <- s.write(t.Context(), func(t *tx) error {
+			return errors.Join(t.must(`PRAGMA defer_foreign_keys = ON`), t.must(`INSERT INTO chunk (blob_id, seq, data) VALUES (12345, 0, 'x')`))
+		})
+	}()
+	for len(s.writer.queue) < 2 {
+		runtime.Gosched()
+	}
+	close(gate)
+	for range cap(failed) {
+		if <-failed == nil {
+			t.Fatal("the commit has not failed")
+		}
+	}
+	if in.staged != 0 {
+		t.Errorf("it takes body %d for its own", in.staged)
+	}
+}
+
+// Every way of making mailboxes ends at the limit.
+func TestMailboxesAreBounded(t *testing.T) {
+	s := openFault(t)
+	ctx := t.Context()
+	u, err := s.CreateUser(ctx, NewUser{Address: "ada@example.test", Password: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.write(ctx, func(t *tx) error {
+		return t.must(`INSERT INTO mailbox (user_id, name, special_use, uid_validity)
+			WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) SELECT $2, 'box' || i, '', i FROM n`, maxMailboxes-len(firstMailboxes)-1, u.ID)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RenameMailbox(ctx, u.ID, "INBOX", "old"); err != nil {
+		t.Errorf("one fewer than the limit: %v", err)
+	}
+	if err := s.RenameMailbox(ctx, u.ID, "INBOX", "older"); !errors.Is(err, ErrLimit) {
+		t.Errorf("renaming INBOX: %v", err)
+	}
+	if err := s.RenameMailbox(ctx, u.ID, "box1", "a/b"); !errors.Is(err, ErrLimit) {
+		t.Errorf("renaming below a new parent: %v", err)
+	}
+	if _, err := s.CreateMailbox(ctx, u.ID, "new", ""); !errors.Is(err, ErrLimit) {
+		t.Errorf("creating: %v", err)
+	}
+}
+
+// What cannot be noted does not keep a program out: it may have come to remove
+// mail from a full disk.
+func TestTokenIsGoodThoughItsUseCannotBeNoted(t *testing.T) {
+	s := openFault(t)
+	ctx := t.Context()
+	u, err := s.CreateUser(ctx, NewUser{Address: "ada@example.test", Password: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, _, err := s.CreateToken(ctx, u.ID, "tests", nil, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.writer.finish()
+	if got, _, err := s.AuthenticateToken(ctx, secret); err != nil || got.ID != u.ID {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
