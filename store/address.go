@@ -59,7 +59,7 @@ func canonicalLocal(s string) (string, error) {
 			b.WriteByte(in[0])
 		}
 		s = b.String()
-	} else if strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".") || strings.Contains(s, "..") || strings.ContainsAny(s, "\"(),:;<>@[\\] ") {
+	} else if !isDotString(s) {
 		return "", ErrBadAddress
 	}
 	if s == "" || len(s) > maxLocalPart || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }) {
@@ -68,9 +68,22 @@ func canonicalLocal(s string) (string, error) {
 	// PRECIS folds width and case, and refuses look-alikes (RFC 8265 §3.3).
 	// It also refuses spaces, which only a quoted string can hold.
 	if p, err := precis.UsernameCaseMapped.String(s); err == nil {
-		return p, nil
+		return quotedLocal(p), nil
 	}
-	return norm.NFC.String(strings.ToLower(s)), nil
+	return quotedLocal(norm.NFC.String(strings.ToLower(s))), nil
+}
+
+// quotedLocal quotes what cannot be a dot-string: a canonical address is an
+// address still.
+func quotedLocal(s string) string {
+	if !isDotString(s) {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	}
+	return s
+}
+
+func isDotString(s string) bool {
+	return !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".") && !strings.Contains(s, "..") && !strings.ContainsAny(s, "\"(),:;<>@[\\] ")
 }
 
 // CanonicalDomain gives a domain as lower-case A-labels, without a final dot.

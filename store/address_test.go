@@ -40,3 +40,40 @@ func TestCanonicalDomain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A canonical address can be read again: what a dot-string cannot hold stays quoted.
+func TestCanonicalAddressStaysAnAddress(t *testing.T) {
+	for in, want := range map[string]string{
+		`"Ada"@example.test`:       "ada@example.test",
+		`"Ada B"@Example.test`:     `"ada b"@example.test`,
+		`"a\"b\\c"@example.test`:   `"a\"b\\c"@example.test`,
+		`".a..b."@example.test`:    `".a..b."@example.test`,
+		`"a@other.test"@here.test`: `"a@other.test"@here.test`,
+	} {
+		got, err := store.CanonicalAddress(in)
+		if err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", in, got, err, want)
+		}
+		if again, err := store.CanonicalAddress(got); err != nil || again != got {
+			t.Errorf("%s: %s, %v", got, again, err)
+		}
+	}
+}
+
+func TestQuotedAddressIsInItsDomain(t *testing.T) {
+	s, _ := open(t, store.Options{})
+	if _, err := s.CreateUser(t.Context(), store.NewUser{Address: `"ada b"@example.test`, Password: "secret"}); err != nil {
+		t.Fatal(err)
+	}
+	domains, err := s.Domains(t.Context())
+	if err != nil || len(domains) != 1 || domains[0].Name != "example.test" {
+		t.Errorf("%+v, %v", domains, err)
+	}
+	if err := s.AddAlias(t.Context(), `"ada c"@example.test`, `"ada b"@example.test`); err != nil {
+		t.Error(err)
+	}
+	to, err := s.Resolve(t.Context(), `"ada c"@example.test`)
+	if err != nil || len(to) != 1 || to[0].User == 0 {
+		t.Errorf("%+v, %v", to, err)
+	}
+}

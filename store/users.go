@@ -32,10 +32,11 @@ var firstMailboxes = []struct{ name, specialUse string }{
 // CreateUser makes a user with the usual mailboxes, all subscribed. It answers
 // ErrUserExists when the address is taken and ErrBadAddress.
 func (s *Store) CreateUser(ctx context.Context, n NewUser) (User, error) {
-	address, err := CanonicalAddress(n.Address)
+	local, domain, err := splitAddress(n.Address)
 	if err != nil {
 		return User{}, err
 	}
+	address := local + "@" + domain
 	policy, err := n.POP3.checked()
 	if err != nil {
 		return User{}, err
@@ -44,7 +45,6 @@ func (s *Store) CreateUser(ctx context.Context, n NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	_, domain, _ := splitAddress(address)
 	var u User
 	err = s.write(ctx, func(t *tx) error {
 		if err := t.addDomain(domain); err != nil {
