@@ -3,6 +3,7 @@ package webd
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -86,7 +87,17 @@ func (m *routes) admin(pattern string, serve func(*visit) error) {
 }
 
 func (m *routes) adminWrite(pattern string, serve func(*visit) error) {
-	m.write(pattern, smallForm, adminOnly(serve))
+	m.write(pattern, smallForm, adminOnly(func(v *visit) error {
+		err := serve(v)
+		p, known := replyTo(err)
+		if err == nil || !known {
+			return err
+		}
+		// What cannot be done is said on the page where it was tried.
+		v.session.say(notice{Text: v.T(p.key), Bad: true})
+		v.status, v.at = p.status, "/admin"
+		return m.showAdmin(v)
+	}))
 }
 
 func adminOnly(serve func(*visit) error) func(*visit) error {
@@ -238,8 +249,18 @@ func (s *Server) actOnAlias(v *visit) error {
 		})
 		return v.backToAdmin("aliases", v.T("admin.alias-removed", alias), undo)
 	}
-	if err := s.Store.AddAlias(v.Context(), alias, target); err != nil {
+	if err := v.addAlias(alias, target); err != nil {
 		return err
 	}
 	return v.backToAdmin("aliases", v.T("admin.alias-added", alias), "")
+}
+
+var errAliasDomain = &problem{http.StatusUnprocessableEntity, "error.alias-domain"}
+
+func (v *visit) addAlias(alias, target string) error {
+	err := v.s.Store.AddAlias(v.Context(), alias, target)
+	if errors.Is(err, store.ErrNotLocal) {
+		return errAliasDomain
+	}
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,11 +53,11 @@ func (v *visit) adminUsers() ([]adminUser, error) {
 // addUser adds a user, who can log in at once.
 func (s *Server) addUser(v *visit) error {
 	password := v.PostFormValue("password")
-	if err := checkPassword(password); err != nil {
+	if err := v.checkTyped(password); err != nil {
 		return err
 	}
 	name := strings.TrimSpace(v.PostFormValue("name"))
-	if err := singleLine(name); err != nil {
+	if err := checkName(name); err != nil {
 		return err
 	}
 	u, err := s.Store.CreateUser(v.Context(), store.NewUser{
@@ -122,7 +123,7 @@ func (v *visit) userChange(do string) (c store.UserChange, err error) {
 	switch do {
 	case "password":
 		password := v.PostFormValue("password")
-		c.Password, err = &password, checkPassword(password)
+		c.Password, err = &password, v.checkTyped(password)
 	case "suspend":
 		c.Suspended = &yes
 	case "resume":
@@ -135,7 +136,7 @@ func (v *visit) userChange(do string) (c store.UserChange, err error) {
 		var mb int64
 		if text := strings.TrimSpace(v.PostFormValue("quota")); text != "" {
 			if mb, err = strconv.ParseInt(text, 10, 64); err != nil || mb < 0 || mb > 1<<40 {
-				return c, errUserField
+				return c, errRoom
 			}
 		}
 		octets := mb * 1e6
@@ -146,7 +147,7 @@ func (v *visit) userChange(do string) (c store.UserChange, err error) {
 			policy.Days, _ = strconv.Atoi(v.PostFormValue("days"))
 		}
 		if _, err := store.ParsePOP3Policy(policy.String()); err != nil {
-			return c, errUserField.about("pop3")
+			return c, errDays
 		}
 		c.POP3 = &policy
 	default:
@@ -154,6 +155,11 @@ func (v *visit) userChange(do string) (c store.UserChange, err error) {
 	}
 	return c, err
 }
+
+var (
+	errRoom = &problem{http.StatusUnprocessableEntity, "error.room"}
+	errDays = &problem{http.StatusUnprocessableEntity, "error.days"}
+)
 
 // regret is how long a deleted user can be brought back.
 const regret = 10 * time.Minute

@@ -3,9 +3,11 @@ package webd
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/yubin-mail/yubin/store"
 )
@@ -34,8 +36,33 @@ func userOf(u store.User) apiUser {
 
 // checkPassword refuses what the store would.
 func checkPassword(password string) error {
-	if password == "" || len(password) > 1024 {
+	if password == "" || len(password) > 1024 || singleLine(password) != nil { // not every mail program could send it
 		return errUserField.about("password")
+	}
+	return nil
+}
+
+// leastPassword is how many characters a password has that a person types
+// into a form. Programs and demonstrations may do with less.
+const leastPassword = 8
+
+var errPassword = &problem{http.StatusUnprocessableEntity, "error.password"}
+
+func (v *visit) checkTyped(password string) error {
+	if checkPassword(password) != nil || !v.s.Demo && utf8.RuneCountInString(password) < leastPassword {
+		return errPassword
+	}
+	return nil
+}
+
+// maxName is the most characters of a user's name.
+const maxName = 200
+
+var errName = &problem{http.StatusUnprocessableEntity, "error.name"}
+
+func checkName(name string) error {
+	if singleLine(name) != nil || utf8.RuneCountInString(name) > maxName {
+		return errName
 	}
 	return nil
 }
@@ -91,7 +118,7 @@ func (a apiUserChange) change() (store.UserChange, error) {
 	if a.Quota != nil && *a.Quota < 0 {
 		return change, errUserField.about("quota")
 	}
-	if a.Name != nil && singleLine(*a.Name) != nil {
+	if a.Name != nil && checkName(*a.Name) != nil {
 		return change, errUserField.about("name")
 	}
 	if a.POP3 != nil {
@@ -130,7 +157,7 @@ func createUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.w.Header().Set("Location", "/api/v1/users/"+u.Address)
+	c.w.Header().Set("Location", "/api/v1/users/"+url.PathEscape(u.Address))
 	return c.answer(http.StatusCreated, userOf(u))
 }
 
@@ -205,7 +232,7 @@ func createAlias(c *call) error {
 	if err := c.body(maxAPIBody, &a); err != nil {
 		return err
 	}
-	if err := c.s.Store.AddAlias(c.Context(), a.Address, a.Target); err != nil {
+	if err := c.addAlias(a.Address, a.Target); err != nil {
 		return err
 	}
 	return c.answer(http.StatusCreated, apiAlias{a.Address, []string{a.Target}})

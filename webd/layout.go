@@ -37,15 +37,27 @@ func (p page) Demo() bool { return p.s.Demo }
 
 // Here is the URL of this page with one query parameter more.
 func (p page) Here(name, value string) string {
-	q := p.URL.Query()
+	u := p.place()
+	q := u.Query()
 	q.Set(name, value)
-	u := url.URL{Path: p.URL.Path, RawPath: p.URL.RawPath, RawQuery: q.Encode()}
+	u = &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: q.Encode()}
 	return u.RequestURI()
+}
+
+// place is the URL under which this page can be asked for again.
+func (p page) place() *url.URL {
+	if p.at != "" {
+		if u, err := url.Parse(p.at); err == nil {
+			return u
+		}
+	}
+	return p.URL
 }
 
 // Back is the URL of this page.
 func (p page) Back() string {
-	u := url.URL{Path: p.URL.Path, RawPath: p.URL.RawPath, RawQuery: p.URL.RawQuery}
+	u := p.place()
+	u = &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
 	return u.RequestURI()
 }
 

@@ -50,6 +50,7 @@ func (s *Server) showLogin(v *visit) error {
 }
 
 func (v *visit) showLogin(f loginForm) error {
+	v.at = "/login?" + url.Values{"next": {f.Next}}.Encode()
 	f.Proof = rand.Text()
 	c := v.cookie(loginCookie, f.Proof, time.Hour)
 	c.HttpOnly, c.SameSite = true, http.SameSiteStrictMode

@@ -87,8 +87,9 @@ type visit struct {
 	zone     *time.Location
 	theme    string // "light", "dark", or "" as the system has it
 
-	status   int  // 0 is 200
-	answered bool // something has been sent
+	at       string // where to ask for the page that answers a form; "" is the request's own URL
+	status   int    // 0 is 200
+	answered bool   // something has been sent
 }
 
 func (s *Server) visit(w http.ResponseWriter, r *http.Request) *visit {
@@ -133,6 +134,16 @@ func ours(to string) string {
 		return u.RequestURI()
 	}
 	return "/m/inbox"
+}
+
+// cameFrom is the page of ours whose form this is, as far as the browser
+// says; else the first page.
+func (v *visit) cameFrom() string {
+	u, err := url.Parse(v.Header.Get("Referer"))
+	if err != nil || u.Host != v.Host {
+		return "/"
+	}
+	return ours(u.RequestURI())
 }
 
 // wantsJSON reports whether a module of ours asks, not the browser itself.

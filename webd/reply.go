@@ -95,6 +95,9 @@ func (v *visit) finish(err error) {
 		v.json(map[string]string{"error": v.T(p.key)})
 		return
 	}
+	if v.Method != http.MethodGet && v.Method != http.MethodHead {
+		v.at = v.cameFrom()
+	}
 	if err := v.render("problem", v.T("title.problem"), p); err != nil {
 		v.log().Error("failed", "doing", "render a problem", "err", err)
 	}

@@ -36,7 +36,11 @@ func (s *Server) SetupLink(ctx context.Context) (string, error) {
 	if some || err != nil {
 		return "", err
 	}
-	return "/setup?" + url.Values{"token": {s.setup.secret}}.Encode(), nil
+	return setupPath(s.setup.secret), nil
+}
+
+func setupPath(secret string) string {
+	return "/setup?" + url.Values{"token": {secret}}.Encode()
 }
 
 func (s *Server) hasAdmin(ctx context.Context) (bool, error) {
@@ -52,15 +56,15 @@ func (s *Server) hasAdmin(ctx context.Context) (bool, error) {
 // setupForm is what the page of the set-up shows.
 type setupForm struct{ Token, Address, Name, Error string }
 
-// maySetUp answers errNotFound to whoever has not the link of this start, and
+// maySetUp answers errSetupLink to whoever has not the link of this start, and
 // to everybody once there is an administrator.
 func (v *visit) maySetUp(secret string) error {
 	if subtle.ConstantTimeCompare([]byte(secret), []byte(v.s.setup.secret)) != 1 {
-		return errNotFound
+		return errSetupLink
 	}
 	some, err := v.s.hasAdmin(v.Context())
 	if err == nil && some {
-		err = errNotFound
+		err = errSetupLink
 	}
 	return err
 }
@@ -75,6 +79,7 @@ func (s *Server) showSetup(v *visit) error {
 
 func (v *visit) showSetup(f setupForm) error {
 	v.w.Header().Set("Referrer-Policy", "no-referrer") // the link is a secret
+	v.at = setupPath(f.Token)
 	return v.render("setup", v.T("title.setup"), f)
 }
 
@@ -101,10 +106,10 @@ func (s *Server) setUp(v *visit) error {
 	if password != v.PostFormValue("again") {
 		return again(errNotTheSame)
 	}
-	if err := checkPassword(password); err != nil {
+	if err := v.checkTyped(password); err != nil {
 		return again(err)
 	}
-	if err := singleLine(f.Name); err != nil {
+	if err := checkName(f.Name); err != nil {
 		return again(err)
 	}
 	u, err := s.Store.CreateUser(v.Context(), store.NewUser{Address: f.Address, Name: f.Name, Password: password, Admin: true})
@@ -124,5 +129,7 @@ func (s *Server) setUp(v *visit) error {
 	v.setSession(secret)
 	return v.redirect("/admin")
 }
+
+var errSetupLink = &problem{http.StatusNotFound, "error.setup-link"}
 
 var errNotTheSame = &problem{http.StatusUnprocessableEntity, "error.not-the-same"}

@@ -79,6 +79,33 @@ func TestSetup(t *testing.T) {
 	}
 }
 
+// Outside a demonstration the first password must be worth something, and a
+// form that comes back knows its link still.
+func TestSetupRefusesWeakPasswords(t *testing.T) {
+	o := newOfficeTest(t, func(c *Config) { c.Demo = false })
+	no := false
+	if _, err := o.s.Store.UpdateUser(t.Context(), o.ada.ID, store.UserChange{Admin: &no}); err != nil {
+		t.Fatal(err)
+	}
+	link, err := o.s.SetupLink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := visitor{officeTest: o}
+	form := func(password string) (int, string) {
+		return stranger.post("/setup", "setup", strings.TrimPrefix(link, "/setup?token="), "address", "root@example.test", "password", password, "again", password)
+	}
+	for _, password := range []string{"", "sesame", "七文字の合言葉", "line\nbreaks", "nul\x00octet", strings.Repeat("x", 1025)} {
+		status, page := form(password)
+		if status != 422 || !strings.Contains(page, "8 characters or more") || !strings.Contains(page, `href="/setup?lang=ja&amp;token=`) {
+			t.Errorf("%q: %d\n%s", password, status, page)
+		}
+	}
+	if status, _ := form("八文字もある合言葉"); status != 303 {
+		t.Error(status)
+	}
+}
+
 func withServers(c *Config) {
 	c.Operation.Clients = []MailServer{
 		{"imap", "mail.example.test", 1143, "starttls"}, {"imap", "mail.example.test", 1993, "tls"},

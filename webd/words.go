@@ -26,6 +26,7 @@ var commonWords = map[string]phrase{
 	"title.login":    {"Log in", "ログイン"},
 	"title.settings": {"Settings", "設定"},
 	"title.problem":  {"That did not work", "うまくいきませんでした"},
+	"problem.back":   {"Back", "戻る"},
 	"problem.home":   {"To the inbox", "受信トレイへ"},
 
 	"login.lead":     {"A whole mail system you can watch.", "しくみが見えるメールシステム。"},

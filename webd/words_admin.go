@@ -178,6 +178,12 @@ var adminWords = map[string]phrase{
 	"error.backing-up":   {"A backup is being made already.", "バックアップを実行中です。"},
 	"error.no-session":   {"The session is no longer there.", "このセッションはすでに終了しています。"},
 	"error.typed":        {"The address that was typed is not the user's. Nothing was deleted.", "入力したアドレスが一致しません。削除していません。"},
+	"error.password":     {"A password needs 8 characters or more, at most 1024 octets, and no control characters.", "パスワードは8文字以上にしてください(1024バイトまで。制御文字は使えません)。"},
+	"error.name":         {"A name is one line of at most 200 characters.", "名前は1行、200文字以内で入力してください。"},
+	"error.room":         {"The room is a whole number of MB, or empty for no limit.", "容量は MB 単位の整数で入力してください。空欄は無制限です。"},
+	"error.days":         {"The days are a whole number from 1 to 36500.", "日数は 1 から 36500 までの整数で入力してください。"},
+	"error.alias-domain": {"An alias is an address in a domain of this server.", "別名には、このサーバーのドメインのアドレスを使ってください。"},
+	"error.setup-link":   {"This link does not work, or no more: it makes the first administrator, once. There is a new one at each start until then, in the server's log.", "このリンクは使えないか、もう無効です。最初の管理者を作るための1回限りのリンクで、管理者ができるまで起動のたびに新しくなります。最新のものはサーバーのログにあります。"},
 	"error.not-the-same": {"The two passwords are not the same.", "2つのパスワードが一致しません。"},
 }
 
