@@ -62,6 +62,37 @@ func (c *client) deliver(message, code string) string {
 
 const letter = "Authentication-Results: mx.example.test; dmarc=pass\nFrom: hanako@author.test\nAuthentication-Results: other.test; spf=pass\nSubject: hello\n\nHello."
 
+// signing is a house where ada may log in and the mail of example.test is signed.
+func signing(t *testing.T) (*house, mailauth.Key) {
+	t.Helper()
+	h := newHouse(t)
+	h.user("ada@example.test", "secret")
+	h.config.LoginOnMX = true
+	private, err := mailauth.GenerateKey(mailauth.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := mailauth.Key{Domain: "example.test", Selector: "s", Private: private}
+	h.config.Signer = &mailauth.Signer{Keys: func(d string) []mailauth.Key {
+		if d != key.Domain {
+			return nil
+		}
+		return []mailauth.Key{key}
+	}}
+	return h, key
+}
+
+// submit sends ada a message that she has written herself.
+func (h *house) submit(message string) {
+	h.Helper()
+	c := h.client()
+	c.do("AUTH PLAIN AGFkYUBleGFtcGxlLnRlc3QAc2VjcmV0", "235")
+	c.do("MAIL FROM:<ada@example.test>", "250")
+	c.do("RCPT TO:<ada@example.test>", "250")
+	c.do("DATA", "354")
+	c.do(message+".", "250")
+}
+
 func TestResultsAreWritten(t *testing.T) {
 	h := newHouse(t)
 	h.user("ada@example.test", "secret")
@@ -80,22 +111,9 @@ func TestResultsAreWritten(t *testing.T) {
 
 // What bears our name is ours, whoever sends it and whether or not we look.
 func TestNobodyWritesResultsInOurName(t *testing.T) {
-	h := newHouse(t)
-	h.user("ada@example.test", "secret")
-	h.config.LoginOnMX = true
-	private, err := mailauth.GenerateKey(mailauth.Ed25519)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := mailauth.Key{Domain: "example.test", Selector: "s", Private: private}
-	h.config.Signer = &mailauth.Signer{Keys: func(string) []mailauth.Key { return []mailauth.Key{key} }}
+	h, key := signing(t)
 	h.client().deliver(letter, "250") // nobody looks
-	c := h.client()
-	c.do("AUTH PLAIN AGFkYUBleGFtcGxlLnRlc3QAc2VjcmV0", "235")
-	c.do("MAIL FROM:<ada@example.test>", "250")
-	c.do("RCPT TO:<ada@example.test>", "250")
-	c.do("DATA", "354")
-	c.do("From: ada@example.test\r\nAuthentication-Results: MX.example.test (x);\r\n dmarc=pass\r\nSubject: me\r\n\r\nHello.\r\n.", "250")
+	h.submit("From: ada@example.test\r\nAuthentication-Results: MX.example.test (x);\r\n dmarc=pass\r\nSubject: me\r\n\r\nHello.\r\n")
 	for i, raw := range h.mailbox("INBOX") {
 		if strings.Contains(raw, "dmarc=pass") || !strings.Contains(raw, "From: ") || !strings.HasSuffix(raw, "\r\n\r\nHello.\r\n") {
 			t.Errorf("%d: %s", i, raw)
@@ -189,27 +207,9 @@ func TestNewcomersComeAgain(t *testing.T) {
 // TestUsersMailIsSigned delivers what a user has sent as if it had come from
 // elsewhere.
 func TestUsersMailIsSigned(t *testing.T) {
-	h := newHouse(t)
-	h.user("ada@example.test", "secret")
-	h.config.LoginOnMX = true
-	private, err := mailauth.GenerateKey(mailauth.Ed25519)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := mailauth.Key{Domain: "example.test", Selector: "s", Private: private}
-	h.config.Signer = &mailauth.Signer{Keys: func(d string) []mailauth.Key {
-		if d != "example.test" {
-			return nil
-		}
-		return []mailauth.Key{key}
-	}}
+	h, key := signing(t)
 	h.gate(mailauth.Policy{DKIM: mailauth.Refuse, DMARC: mailauth.Follow}, key.DNSRecord(), `_dmarc.example.test. TXT "v=DMARC1; p=reject"`)
-	c := h.client()
-	c.do("AUTH PLAIN AGFkYUBleGFtcGxlLnRlc3QAc2VjcmV0", "235")
-	c.do("MAIL FROM:<ada@example.test>", "250")
-	c.do("RCPT TO:<ada@example.test>", "250")
-	c.do("DATA", "354")
-	c.do("From: ada@example.test\r\nSubject: signed\r\n\r\nHello.\r\n.", "250")
+	h.submit("From: ada@example.test\r\nSubject: signed\r\n\r\nHello.\r\n")
 	sent := h.mailbox("INBOX")[0]
 	if strings.Contains(sent, "Authentication-Results") {
 		t.Errorf("a user's mail was judged: %s", sent)

@@ -121,7 +121,8 @@ func screenParameters(args string) *reply {
 			return errTwice
 		}
 		seen[keyword] = true
-		if keyword == "REQUIRETLS" && keyword != strings.ToUpper(parameter) { // RFC 8689 §2: it has no value
+		// RFC 8689 §2, RFC 6531 §3.4: these have no value.
+		if (keyword == "REQUIRETLS" || keyword == "SMTPUTF8") && keyword != strings.ToUpper(parameter) {
 			return errParameters
 		}
 		if keyword != "SIZE" {

@@ -10,6 +10,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/yubin-mail/yubin/internal/listen"
+	"github.com/yubin-mail/yubin/internal/message"
 	"github.com/yubin-mail/yubin/store"
 )
 
@@ -76,7 +77,9 @@ func (s *session) Logout() error {
 	return nil
 }
 
-// Mail begins a transaction. RFC 5321 §4.1.1.2.
+// Mail begins a transaction. RFC 5321 §4.1.1.2. A path may be longer than the
+// 256 octets of §4.5.3.1.3, which senders with a name for each recipient do not
+// keep to, as long as the trace fields can hold it.
 func (s *session) Mail(from string, o *smtp.MailOptions) error {
 	return s.reply("MAIL", s.mail(requoted(from), o))
 }
@@ -89,6 +92,9 @@ func (s *session) mail(from string, o *smtp.MailOptions) error {
 	}
 	if s.login == nil && s.Role == Submission {
 		return errLoginFirst
+	}
+	if len(from) > message.MaxPath {
+		return errLongPath
 	}
 	if !isText(from, o.UTF8) {
 		return errNotUTF8
@@ -138,6 +144,9 @@ func (s *session) Rcpt(to string, o *smtp.RcptOptions) error {
 }
 
 func (s *session) rcpt(to string, o *smtp.RcptOptions) error {
+	if len(to) > message.MaxPath {
+		return errLongPath
+	}
 	if !isText(to, s.tx.UTF8) {
 		return errNotUTF8
 	}

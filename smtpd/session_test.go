@@ -13,6 +13,7 @@ import (
 
 	"github.com/xdg-go/scram"
 
+	"github.com/yubin-mail/yubin/internal/message"
 	"github.com/yubin-mail/yubin/store"
 )
 
@@ -187,6 +188,24 @@ func TestLongCommandLines(t *testing.T) {
 	}()
 	c.want("500 5.5.2")
 	c.wantEnd()
+}
+
+// What is taken as a path can be told in the trace fields whole, or else the
+// notices about it would go to another address.
+func TestLongPaths(t *testing.T) {
+	h := newHouse(t)
+	h.user("ada@example.test", "secret")
+	long := strings.Repeat("x", message.MaxPath-len("@far.test")) + "@far.test"
+	c := h.client()
+	c.do("MAIL FROM:<x"+long+">", "501 5.5.4 Path too long")
+	c.do("MAIL FROM:<"+long+">", "250")
+	c.do("RCPT TO:<x"+long+">", "501 5.5.4 Path too long")
+	c.do("RCPT TO:<ada@example.test>", "250")
+	c.do("DATA", "354")
+	c.do("Subject: x\r\n\r\n.", "250")
+	if mail := h.inbox("ada@example.test")[0]; !strings.HasPrefix(mail, "Return-Path: <"+long+">\r\n") {
+		t.Errorf("%.2000s", mail)
+	}
 }
 
 // A pipelined group is answered with one write (RFC 2920 §3.2).

@@ -93,7 +93,7 @@ func TestTraceHoldsTheClient(t *testing.T) {
 		s := summarize(t, got+"\r\n")
 		names := 0
 		for line := range strings.SplitSeq(got, "\r\n") {
-			if len(line) > 998 && len(evil) < 900 {
+			if len(line) > 998 {
 				t.Errorf("line of %d", len(line))
 			}
 			if line != "" && line[0] != '\t' {

@@ -150,6 +150,10 @@ func atom(s string) string {
 	return s
 }
 
+// MaxPath is the longest path that fits into a line of a header with what stands
+// around it (RFC 5322 §2.1.1), in octets.
+const MaxPath = 900
+
 // oneLine drops what would end a path or a line.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
@@ -157,7 +161,7 @@ func oneLine(s string) string {
 			return -1
 		}
 		return r
-	}, cut(strings.ToValidUTF8(s, "?"), 1000))
+	}, cut(strings.ToValidUTF8(s, "?"), MaxPath))
 }
 
 // NewMessageID makes an identifier without brackets that nobody else makes.
