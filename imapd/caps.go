@@ -49,12 +49,8 @@ func (c *conn) capabilities() string {
 
 // mechanisms are the SASL mechanisms on offer.
 func (c *conn) mechanisms() []string {
-	bound := false
-	if state, ok := listen.ConnectionState(c.wire()); ok {
-		name, _ := listen.ChannelBinding(state)
-		bound = name != ""
-	}
-	return auth.Mechanisms(c.secure(), c.server.config.PlaintextOK, bound)
+	state, ok := listen.ConnectionState(c.wire())
+	return auth.Mechanisms(c.secure(), c.server.config.PlaintextOK, ok && auth.HasBinding(&state))
 }
 
 // What the library answers to whatever it cannot parse, unless it calls it a

@@ -3,12 +3,10 @@ package imapd
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"math"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -158,18 +156,14 @@ type listener struct {
 	server *Server
 }
 
-// connections numbers the connections of this process, for the log.
-var connections atomic.Uint64
-
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		wire, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		id := fmt.Sprintf("i%d", connections.Add(1))
 		c := &conn{server: l.server, since: time.Now(),
-			log: l.server.config.Log.With("proto", "imap", "conn", id, "remote", wire.RemoteAddr())}
+			log: l.server.config.Log.With("proto", "imap", "conn", listen.Number(wire), "remote", wire.RemoteAddr())}
 		c.life.wire = wire
 		c.out.answered = true
 		c.peer = listen.Of(wire)

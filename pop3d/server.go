@@ -9,7 +9,6 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/yubin-mail/yubin/internal/auth"
@@ -118,9 +117,6 @@ func (s *Server) isStopping() bool {
 	defer s.mu.Unlock()
 	return s.stopping
 }
-
-// connections numbers the connections of all listeners, for the log.
-var connections atomic.Uint64
 
 func (s *Server) start(conn net.Conn) {
 	session := newSession(s, conn)

@@ -54,7 +54,7 @@ const (
 
 func newSession(srv *Server, conn net.Conn) *session {
 	s := &session{Config: &srv.config, logins: &srv.logins, raw: conn, conn: conn, language: &initial}
-	s.log = s.Log.With("proto", "pop3", "conn", connections.Add(1), "remote", conn.RemoteAddr().String())
+	s.log = s.Log.With("proto", "pop3", "conn", listen.Number(conn), "remote", conn.RemoteAddr().String())
 	s.ctx = auth.WithLog(srv.ctx, s.log)
 	s.peer = listen.Of(conn)
 	s.peer.OnHangUp(s.sendAway)

@@ -23,9 +23,6 @@ const (
 	maxAuth = 12288
 )
 
-// connections numbers the connections of all listeners, for the log.
-var connections atomic.Uint64
-
 // conn is what the library reads commands from, one line at a time. Messages
 // go past the library, through [conn.message].
 //
@@ -67,7 +64,7 @@ func newConn(s *Server, transport net.Conn) *conn {
 	c := &conn{
 		Conn:   transport,
 		server: s,
-		log:    s.config.Log.With("proto", "smtp", "conn", connections.Add(1), "remote", transport.RemoteAddr().String()),
+		log:    s.config.Log.With("proto", "smtp", "conn", listen.Number(transport), "remote", transport.RemoteAddr().String()),
 	}
 	c.in = bufio.NewReaderSize(source{c}, maxAuth)
 	c.peer = listen.Of(transport)

@@ -57,7 +57,7 @@ func (n *node) disconnect(id uint64) error {
 	for _, p := range n.mail() {
 		for _, c := range p.limited.Conns() {
 			if c.ID() == id {
-				n.log.Info("disconnected", "listener", p.name, "remote", c.RemoteAddr(), "user", c.Facts().Login.Address)
+				n.log.Info("disconnected", "listener", p.name, "conn", id, "remote", c.RemoteAddr(), "user", c.Facts().Login.Address)
 				c.HangUp(listen.ByOperator)
 				return nil
 			}

@@ -48,7 +48,7 @@ type Login struct {
 // sends without an end, cannot stay for that.
 const farewell = 5 * time.Second
 
-// ids numbers the connections of all listeners.
+// ids numbers the connections of all listeners, whatever they speak.
 var ids atomic.Uint64
 
 // Conn is an open connection, as its listener knows it and as the server that
@@ -97,6 +97,16 @@ func Beneath[T any](c net.Conn) (found T, ok bool) {
 		c = inner.NetConn()
 	}
 	return found, false
+}
+
+// Number is the number of the connection beneath c in this process: in the log
+// and wherever connections are listed it is the same. One that no [Limited]
+// knows gets a number of its own each time.
+func Number(c net.Conn) uint64 {
+	if found := Of(c); found != nil {
+		return found.id
+	}
+	return ids.Add(1)
 }
 
 // NetConn returns the connection beneath.

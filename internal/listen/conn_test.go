@@ -42,6 +42,12 @@ func TestFacts(t *testing.T) {
 	if other := Of(<-conns); other.ID() == c.ID() || len(l.Conns()) != 2 || l.Conns()[0] != c {
 		t.Errorf("connections %v", l.Conns())
 	}
+	if n := Number(&wrapper{server}); n != f.ID {
+		t.Errorf("%d in the log and %d in the list", n, f.ID)
+	}
+	if n := Number(client); n == Number(client) {
+		t.Errorf("two connections share %d", n)
+	}
 	server.Close()
 	if len(l.Conns()) != 1 {
 		t.Error("a closed connection is listed")

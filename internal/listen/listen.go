@@ -38,19 +38,3 @@ func ConnectionState(c net.Conn) (tls.ConnectionState, bool) {
 	}
 	return tls.ConnectionState{}, false
 }
-
-// ChannelBinding returns the name and the data of the channel binding that
-// SCRAM ties a login to, or "" when the connection offers none.
-//
-// RFC 9266 §2: tls-exporter. It is defined for earlier versions too, but only
-// with extended master secrets; we offer it with TLS 1.3 alone.
-func ChannelBinding(s tls.ConnectionState) (name string, data []byte) {
-	if !s.HandshakeComplete || s.Version < tls.VersionTLS13 {
-		return "", nil
-	}
-	data, err := s.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
-	if err != nil {
-		return "", nil
-	}
-	return "tls-exporter", data
-}

@@ -297,11 +297,6 @@ func TestTLS(t *testing.T) {
 	if !ok || state.Version != tls.VersionTLS13 {
 		t.Fatalf("got %v, %v", state.Version, ok)
 	}
-	name, data := ChannelBinding(state)
-	_, same := ChannelBinding(client.ConnectionState())
-	if name != "tls-exporter" || len(data) != 32 || !bytes.Equal(data, same) {
-		t.Errorf("bindings differ: %s %x, %x", name, data, same)
-	}
 }
 
 type wrapper struct{ net.Conn }
@@ -314,28 +309,6 @@ func TestNoTLS(t *testing.T) {
 	defer server.Close()
 	if _, ok := ConnectionState(&wrapper{server}); ok {
 		t.Error("a pipe speaks TLS")
-	}
-	if name, _ := ChannelBinding(tls.ConnectionState{}); name != "" {
-		t.Error("a binding to nothing")
-	}
-}
-
-func TestChannelBindingNeedsTLS13(t *testing.T) {
-	serverTLS, clientTLS := certificate(t)
-	clientTLS.MaxVersion = tls.VersionTLS12
-	l := TLS(listenTCP(t), serverTLS)
-	conns := accepted(t, l)
-	client := tls.Client(dialTCP(t, l), clientTLS)
-	server := <-conns
-	defer server.Close()
-	shaken := make(chan error)
-	go func() { shaken <- client.Handshake() }()
-	state, _ := ConnectionState(server) // makes the handshake
-	if err := <-shaken; err != nil || !state.HandshakeComplete {
-		t.Fatalf("no handshake: %v", err)
-	}
-	if name, _ := ChannelBinding(state); name != "" {
-		t.Errorf("TLS 1.2 offers %s", name)
 	}
 }
 
