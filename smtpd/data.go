@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/netip"
 	"strings"
-	"sync"
 
 	"github.com/yubin-mail/yubin/internal/mailauth"
 	"github.com/yubin-mail/yubin/internal/message"
@@ -22,18 +21,12 @@ func (s *session) Data(io.Reader) error {
 	return s.reply("DATA", s.data(s.conn.message()))
 }
 
-// buffers are what messages are copied through.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }}
-
 func (s *session) data(r io.Reader) error {
 	spool := s.Store.NewSpool()
 	defer spool.Close()
 	var header headerBlock
 	body := message.NewCanonicalReader(&limited{r: r, left: s.MaxSize, rest: s.MaxSize})
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	_, err := io.CopyBuffer(io.MultiWriter(&header, spool), body, *buf)
-	if err != nil {
+	if _, err := io.Copy(io.MultiWriter(&header, spool), body); err != nil {
 		// The client hears of it after its whole message.
 		if _, late := io.Copy(io.Discard, body); late != nil {
 			err = late

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -27,13 +28,13 @@ var ErrHeaderSize = errors.New("the header is too large")
 // where the body begins. It answers ErrHeaderSize when there are more than
 // limit octets.
 func readHeader(raw io.ReaderAt, size int64, limit int) (header []byte, body int64, err error) {
-	const step = 16 << 10
+	const step = 4 << 10
 	var done int // what has been searched
 	for {
-		want := min(int64(len(header)+step), size)
-		next := make([]byte, want-int64(len(header)))
-		n, err := raw.ReadAt(next, int64(len(header)))
-		header = append(header, next[:n]...)
+		next := int(min(int64(max(step, done)), size-int64(done)))
+		header = slices.Grow(header, next)
+		n, err := raw.ReadAt(header[done:done+next], int64(done))
+		header = header[:done+n]
 		if err != nil && err != io.EOF {
 			return nil, 0, fmt.Errorf("read the header: %w", err)
 		}

@@ -1,8 +1,10 @@
 package message
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"sync"
 )
 
 // MaxLine is the longest line of text that is accepted, in octets without
@@ -33,12 +35,11 @@ var (
 // source itself takes precedence.
 type CanonicalReader struct {
 	r       io.Reader
-	in      []byte
-	out     []byte
-	off     int   // how much of out has been handed on
-	idle    int   // reads in a row that brought nothing
-	refused error // what the message is refused with
-	done    error // what Read returns once out is empty
+	buf     *canonicalBuffer // from the first read to the last
+	off     int              // how much of buf.out has been handed on
+	idle    int              // reads in a row that brought nothing
+	refused error            // what the message is refused with
+	done    error            // what Read returns once all is handed on
 
 	cr        bool // the last octet was a CR
 	length    int  // octets of the current line
@@ -47,10 +48,18 @@ type CanonicalReader struct {
 	unstuffed bool
 }
 
+// canonicalBuffer is what a reader works on. Messages come often and are
+// mostly small, so the next one gets the same.
+type canonicalBuffer struct{ in, out []byte }
+
+var canonicalBuffers = sync.Pool{New: func() any {
+	return &canonicalBuffer{in: make([]byte, 16<<10), out: make([]byte, 0, 16<<10)}
+}}
+
 // NewCanonicalReader reads a message whose octets have not been changed since
 // the sender wrote them, except for transparency.
 func NewCanonicalReader(r io.Reader) *CanonicalReader {
-	return &CanonicalReader{r: r, in: make([]byte, 16<<10), afterCRLF: true}
+	return &CanonicalReader{r: r, afterCRLF: true}
 }
 
 // NewUnstuffedReader is [NewCanonicalReader] for a source that removes the dot
@@ -68,23 +77,60 @@ func (c *CanonicalReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	for c.off == len(c.out) {
-		if c.done != nil {
-			return 0, c.done
-		}
-		c.fill()
+	piece, err := c.next()
+	if err != nil {
+		return 0, err
 	}
-	n := copy(p, c.out[c.off:])
+	n := copy(p, piece)
 	c.off += n
 	return n, nil
 }
 
+// WriteTo implements [io.WriterTo], so that a copy needs no buffer besides.
+func (c *CanonicalReader) WriteTo(w io.Writer) (written int64, err error) {
+	for {
+		piece, err := c.next()
+		if err == io.EOF {
+			return written, nil
+		}
+		if err != nil {
+			return written, err
+		}
+		n, err := w.Write(piece)
+		c.off += n
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+}
+
+// next is what is to be handed on next. An error stays.
+func (c *CanonicalReader) next() ([]byte, error) {
+	if c.buf == nil && c.done == nil {
+		c.buf = canonicalBuffers.Get().(*canonicalBuffer)
+		c.buf.out = c.buf.out[:0]
+	}
+	for c.buf != nil && c.off == len(c.buf.out) {
+		if c.done == nil {
+			c.fill()
+			continue
+		}
+		canonicalBuffers.Put(c.buf)
+		c.buf = nil
+	}
+	if c.buf == nil {
+		return nil, c.done
+	}
+	return c.buf.out[c.off:], nil
+}
+
 // fill reads once from the source.
 func (c *CanonicalReader) fill() {
-	c.out, c.off = c.out[:0], 0
-	n, err := c.r.Read(c.in)
+	c.buf.out, c.off = c.buf.out[:0], 0
+	n, err := c.r.Read(c.buf.in)
 	if c.refused == nil {
-		c.refused = c.take(c.in[:n])
+		c.refused = c.take(c.buf.in[:n])
 	}
 	switch {
 	case err == io.EOF:
@@ -118,7 +164,7 @@ func (c *CanonicalReader) take(b []byte) error {
 			if c.length += run; c.length > MaxLine {
 				return ErrLineTooLong
 			}
-			c.out = append(c.out, b[:run]...)
+			c.buf.out = append(c.buf.out, b[:run]...)
 			b = b[run:]
 			continue
 		}
@@ -143,9 +189,9 @@ func (c *CanonicalReader) take(b []byte) error {
 
 // text is the number of octets before the next CR, LF or NUL.
 func text(b []byte) int {
-	for i, x := range b {
-		if x <= '\r' && (x == '\n' || x == '\r' || x == 0) {
-			return i
+	for _, special := range [...]byte{'\n', '\r', 0} {
+		if i := bytes.IndexByte(b, special); i >= 0 {
+			b = b[:i]
 		}
 	}
 	return len(b)
@@ -159,7 +205,7 @@ func (c *CanonicalReader) endLine(crlf bool) bool {
 	if c.unstuffed && c.length == 0 && c.afterCRLF && !crlf {
 		return false
 	}
-	c.out = append(c.out, '\r', '\n')
+	c.buf.out = append(c.buf.out, '\r', '\n')
 	c.length, c.afterCRLF = 0, crlf
 	return true
 }

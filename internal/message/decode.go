@@ -51,67 +51,51 @@ const sampleSize = 4 << 10
 type textReader struct {
 	charset string
 	r       io.Reader
-	buf     []byte // of sampleSize
-	off     int    // handed on
-	plain   int    // plain ASCII up to here
-	end     int    // read up to here
-	err     error  // of r
-	decoded io.Reader
+	decoded io.Reader // from that octet on
 }
 
 func (t *textReader) Read(p []byte) (int, error) {
-	if t.decoded != nil {
-		return t.decoded.Read(p)
+	if t.decoded == nil && len(p) > 0 {
+		n, err := readSome(t.r, p)
+		plain := plainASCII(p[:n])
+		if plain == n {
+			return n, err
+		}
+		t.choose(bytes.Clone(p[plain:n]), err)
+		if plain > 0 {
+			return plain, nil
+		}
 	}
 	if len(p) == 0 {
 		return 0, nil
 	}
-	for t.off == t.plain {
-		if t.off < t.end {
-			t.choose()
-			return t.decoded.Read(p)
-		}
-		if t.err != nil {
-			return 0, t.err
-		}
-		if t.buf == nil {
-			t.buf = make([]byte, sampleSize)
-		}
-		t.off, t.end = 0, 0
-		t.more()
-		t.plain = plainASCII(t.buf[:t.end])
-	}
-	n := copy(p, t.buf[t.off:t.plain])
-	t.off += n
-	return n, nil
+	return t.decoded.Read(p)
 }
 
-// choose reads on until the sample is full and leaves the rest to a decoder.
-func (t *textReader) choose() {
-	t.end = copy(t.buf, t.buf[t.off:t.end])
-	for t.end < len(t.buf) && t.err == nil {
-		t.more()
+// choose reads on from begun, which err may have ended, until there is a
+// sample, and leaves everything to the decoder for it.
+func (t *textReader) choose(begun []byte, err error) {
+	for more := make([]byte, sampleSize); len(begun) < sampleSize && err == nil; {
+		var n int
+		n, err = readSome(t.r, more[:sampleSize-len(begun)])
+		begun = append(begun, more[:n]...)
 	}
 	rest := t.r
-	if t.err != nil {
-		rest = failed{t.err}
+	if err != nil {
+		rest = failed{err}
 	}
-	sample := t.buf[:t.end]
-	d := choose(t.charset, sample, t.err == io.EOF)
-	t.decoded = transform.NewReader(io.MultiReader(bytes.NewReader(sample), rest), d())
-	t.buf, t.r = nil, nil
+	d := choose(t.charset, begun[:min(len(begun), sampleSize)], err == io.EOF && len(begun) <= sampleSize)
+	t.decoded = transform.NewReader(io.MultiReader(bytes.NewReader(begun), rest), d())
 }
 
-// more reads once more into the free part of buf.
-func (t *textReader) more() {
+// readSome reads once from r, and again when that has brought nothing.
+func readSome(r io.Reader, p []byte) (int, error) {
 	for range 100 {
-		n, err := t.r.Read(t.buf[t.end:])
-		t.end, t.err = t.end+n, err
-		if n > 0 || err != nil {
-			return
+		if n, err := r.Read(p); n > 0 || err != nil {
+			return n, err
 		}
 	}
-	t.err = io.ErrNoProgress
+	return 0, io.ErrNoProgress
 }
 
 // failed is what is left of a reader that has reported its error.

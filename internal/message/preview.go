@@ -28,15 +28,18 @@ func (p *sample) text() string {
 	}
 	text := make([]byte, 2*maxPreview*utf8.UTFMax)
 	n, _ := io.ReadFull(r, text) // whatever ends it early, this much was read
-	return shorten(string(text[:n]), maxPreview)
+	return shorten(text[:n], maxPreview)
 }
 
 // shorten gives the first n visible characters of s on one line, without the
 // invisible ones that newsletters fill their previews with.
-func shorten(s string, n int) string {
+func shorten(text []byte, n int) string {
 	var b strings.Builder
+	b.Grow(n)
 	space := false
-	for _, r := range s {
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		text = text[size:]
 		switch {
 		case unicode.IsSpace(r) || r < ' ' || r == 0x7f:
 			space = b.Len() > 0

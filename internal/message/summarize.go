@@ -86,8 +86,10 @@ func (s *Summarizer) Write(p []byte) (int, error) {
 	if s.done {
 		return len(p), nil
 	}
+	if s.inHeader && len(s.stack) == 1 {
+		defer s.keepHeader(p, s.sum.Size)
+	}
 	s.sum.Size += int64(len(p))
-	s.keepHeader(p)
 	for b := p; len(b) > 0; {
 		if !s.inHeader && len(s.open) == 0 && s.lineLen == 0 && s.sampling == nil {
 			s.skip(b)
@@ -115,12 +117,14 @@ func (s *Summarizer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// keepHeader keeps the octets of the message's own header, and a bit too much,
-// which Summary cuts off.
-func (s *Summarizer) keepHeader(p []byte) {
-	if room := MaxHeader - len(s.sum.Header); room > 0 && s.inHeader && len(s.stack) == 1 {
-		s.sum.Header = append(s.sum.Header, p[:min(len(p), room)]...)
+// keepHeader keeps of p, which begins at an offset, the octets of the message's
+// own header.
+func (s *Summarizer) keepHeader(p []byte, offset int64) {
+	if s.stack[0].inBody {
+		p = p[:s.sum.Root.HeaderSize-offset]
 	}
+	p = p[:min(len(p), MaxHeader-len(s.sum.Header))]
+	s.sum.Header = append(s.sum.Header, p...)
 }
 
 // extend takes a piece of a line.
@@ -261,7 +265,6 @@ func (s *Summarizer) Summary() *Summary {
 	}
 	sum := s.sum
 	sum.HeaderSize = sum.Root.HeaderSize
-	sum.Header = bytes.Clone(sum.Header[:min(int64(len(sum.Header)), sum.HeaderSize)])
 	sum.Preview = s.preview()
 	sum.Root.Walk(func(_ []int, p *Part) bool {
 		if p.IsAttachment() {
