@@ -22,8 +22,8 @@
 //   - dial.go brings a connection up to the point where mail can be sent
 //   - client.go is one connection, transaction.go one mail on it
 //   - mail.go, convert.go make ready what is sent
-//   - settle.go decides when to try again and what the sender is told, dsn.go
-//     writes it
+//   - settle.go decides when to try again and what the sender is told,
+//     notices.go to whom, dsn.go writes it
 //
 // Start reading at [Relay.Run].
 package relay

@@ -213,9 +213,8 @@ func TestTheSenderIsGone(t *testing.T) {
 // Mail that an alias led elsewhere fails: its sender may be forged and is not
 // told, but the postmaster of the alias is.
 func TestThePostmasterHearsOfForwardsThatFail(t *testing.T) {
-	w := newWorld(t, func(c *Config) {
-		c.Original = func(address string) (string, bool) { return "gus@gamma.test", address == "srs0=x@alpha.test" }
-	})
+	w := newWorld(t, nil)
+	w.relay.Notices.Original = func(address string) (string, bool) { return "gus@gamma.test", address == "srs0=x@alpha.test" }
 	w.beta(refuser)
 	w.run()
 	w.accept(store.Delivery{Sender: "srs0=x@alpha.test", Recipients: to("bob@beta.test", store.DSN{Notify: "NEVER"})})
@@ -253,7 +252,8 @@ func TestSendersElsewhereAreTold(t *testing.T) {
 }
 
 func TestNoticesAreRationed(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Notices = 1 })
+	w := newWorld(t, nil)
+	w.relay.Notices.PerHour = 1
 	w.beta(refuser)
 	w.run()
 	for range generous + 5 {
@@ -269,15 +269,15 @@ func TestNoticesAreRationed(t *testing.T) {
 	if n := len(w.notices()); n != generous+1 {
 		t.Errorf("%d notices an hour later", n)
 	}
-	r := rationing{limit: 2, now: w.clock.Now}
+	var r rationing
 	given := 0
 	for _, sender := range []string{"a", "a", "a", "b"} {
-		if r.take(sender, false) {
+		if r.take(sender, false, 2, start) {
 			given++
 		}
 	}
 	for range 1000 {
-		if r.take(message.NewMessageID("x"), false) {
+		if r.take(message.NewMessageID("x"), false, 2, start) {
 			given++
 		}
 	}

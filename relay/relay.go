@@ -54,8 +54,8 @@ type Config struct {
 	WarnAfter time.Duration
 	// MaxAge is when we give up; 0 is 5 days.
 	MaxAge time.Duration
-	// Notices bounds the notices to one sender within an hour; 0 is 50.
-	Notices int
+	// Notices tells senders of what has not gone; nil makes one of its own.
+	Notices *Notices
 
 	PerDomain int // connections to one destination; 0 is 5
 	Total     int // connections in all; 0 is 200
@@ -68,9 +68,6 @@ type Config struct {
 	// that began on this server; from is the domain in its From field. None
 	// is no signature, an error lets the mail wait. nil signs nothing.
 	Sign func(ctx context.Context, from string, raw io.ReaderAt, size int64) (header []byte, err error)
-	// Original finds whom a rewritten sender of ours stands for; nil, and
-	// false, is that there is nobody.
-	Original func(address string) (string, bool)
 	// Tap records the conversations; nil does not.
 	Tap *wiretap.Tap
 	// Observe hears of every outcome after it has been recorded. It must not
@@ -110,7 +107,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	orElse(&c.WarnAfter, 4*time.Hour)
 	orElse(&c.MaxAge, 5*24*time.Hour)
-	orElse(&c.Notices, 50)
 	orElse(&c.PerDomain, 5)
 	orElse(&c.Total, 200)
 	c.Timeouts = c.Timeouts.withDefaults()
@@ -120,15 +116,17 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Notices == nil {
+		c.Notices = &Notices{Hostname: c.Hostname, Store: c.Store, Now: c.Clock.Now, Log: c.Log}
+	}
 	return c, nil
 }
 
 // Relay brings queued mail to other servers. Make it with [New].
 type Relay struct {
 	Config
-	sts     *policies
-	notices rationing
-	conns   atomic.Int64
+	sts   *policies
+	conns atomic.Int64
 
 	stopping chan struct{} // closed by Shutdown
 	stopOnce sync.Once
@@ -153,7 +151,6 @@ func New(c Config) (*Relay, error) {
 	}
 	r := &Relay{
 		Config:       c,
-		notices:      rationing{limit: c.Notices, now: c.Clock.Now},
 		stopping:     make(chan struct{}),
 		stopped:      make(chan struct{}),
 		room:         make(chan struct{}, 1),

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/yubin-mail/yubin/store"
@@ -54,7 +53,7 @@ func (r *Relay) settle(ctx context.Context, to []*recipient) {
 			passed.to = append(passed.to, t)
 		case o.Event == Failed && t.wants("FAILURE"):
 			failed.to = append(failed.to, t)
-		case o.Event == Failed && r.handedOn(t):
+		case o.Event == Failed && r.Notices.handedOn(t):
 			unvouched.to = append(unvouched.to, t)
 		case o.Event == Deferred && ctx.Err() == nil && !t.Warned && now.Sub(t.Created) >= r.WarnAfter && t.wants("DELAY"):
 			s.Warn = true
@@ -69,8 +68,8 @@ func (r *Relay) settle(ctx context.Context, to []*recipient) {
 		if len(p.to) == 0 {
 			continue
 		}
-		p.at = now
-		if d, ok := r.notice(ctx, p); ok {
+		p.at, p.age = now, r.MaxAge
+		if d, ok := r.Notices.notice(ctx, p); ok {
 			notices = append(notices, d)
 		}
 	}
@@ -174,36 +173,4 @@ func (r *Relay) tell(o Outcome) {
 	if r.Observe != nil {
 		r.Observe(o)
 	}
-}
-
-// rationing bounds how many notices one sender gets within an hour, and how
-// many go to senders elsewhere: whoever forges addresses shall not make us a
-// weapon.
-type rationing struct {
-	limit int
-	now   func() time.Time
-
-	mu        sync.Mutex
-	since     time.Time
-	given     map[string]int
-	elsewhere int
-}
-
-// generous is by how much more our own users, and all others together, get.
-const generous = 20
-
-func (n *rationing) take(sender string, ours bool) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if now := n.now(); n.given == nil || now.Sub(n.since) >= time.Hour {
-		n.since, n.given, n.elsewhere = now, make(map[string]int), 0
-	}
-	limit := n.limit
-	if ours {
-		limit *= generous
-	} else if n.elsewhere++; n.elsewhere > n.limit*generous {
-		return false
-	}
-	n.given[sender]++
-	return n.given[sender] <= limit
 }

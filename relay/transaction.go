@@ -19,6 +19,8 @@ type recipient struct {
 	told    bool     // that server will report as the sender has asked
 	again   bool     // this server wants it in a transaction of its own
 	by      *conn    // who said so; nil when nobody could be asked
+
+	expanded bool // an address of ours that stands for several
 }
 
 func (t *recipient) settle(c *conn, v *verdict) {

@@ -9,7 +9,7 @@ import (
 // language is what notices say.
 type language struct {
 	greeting, failed, delayed, relayed string
-	unvouched                          string
+	arrived, expanded, unvouched       string
 	subject, said, expired             string
 	whole, header                      string
 	titles                             map[Event]string
@@ -26,6 +26,9 @@ var english = language{
 		"for up to %s.",
 	relayed: "Your message has been handed over for the recipients below. Their\n" +
 		"mail server sends no confirmations, so this is the last you hear of it.",
+	arrived: "Your message has been delivered to the addresses below. This does not\n" +
+		"say that anybody has read it.",
+	expanded: "This address stands for several, to each of which the message goes on.",
 	unvouched: "A message that an alias here leads elsewhere could not be delivered to the\n" +
 		"recipients below. Its sender, <%s>, has not been told:\n" +
 		"nobody vouches for that address, and it may be forged.",
@@ -34,7 +37,7 @@ var english = language{
 	expired: "It was tried for %s.",
 	whole:   "Your message is attached.",
 	header:  "The header of your message is attached.",
-	titles:  map[Event]string{Failed: "Undelivered mail", Deferred: "Delayed mail", Delivered: "Mail handed over"},
+	titles:  map[Event]string{Failed: "Undelivered mail", Deferred: "Delayed mail", Delivered: "Mail handed over", arrived: "Mail delivered"},
 	hours:   "%d hours",
 	days:    "%d days",
 	reasons: map[string]string{
@@ -73,6 +76,9 @@ var japanese = language{
 		"送り直す必要はありません。最長 %s、自動的に再送します。",
 	relayed: "お送りになったメールは、下記の宛先のサーバーに渡されました。\n" +
 		"相手のサーバーは配信確認に対応していないため、この後の通知はありません。",
+	arrived: "お送りになったメールは、下記の宛先に配信されました。\n" +
+		"相手の方が読んだことを示すものではありません。",
+	expanded: "この宛先は複数の宛先をまとめたもので、メールはそれぞれに転送されます。",
 	unvouched: "別名の転送先に指定されている下記の宛先に、メールを配信できませんでした。\n" +
 		"差出人 <%s> には知らせていません。\n" +
 		"本人のアドレスと確かめられず、偽りのおそれがあるためです。",
@@ -81,7 +87,7 @@ var japanese = language{
 	expired: "%sのあいだ再送を試みました。",
 	whole:   "お送りになったメールを添付します。",
 	header:  "お送りになったメールのヘッダーを添付します。",
-	titles:  map[Event]string{Failed: "配信できませんでした", Deferred: "配信が遅れています", Delivered: "相手のサーバーに渡しました"},
+	titles:  map[Event]string{Failed: "配信できませんでした", Deferred: "配信が遅れています", Delivered: "相手のサーバーに渡しました", arrived: "配信されました"},
 	hours:   "%d 時間",
 	days:    "%d 日",
 	reasons: map[string]string{

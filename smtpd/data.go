@@ -63,10 +63,7 @@ func (s *session) data(r io.Reader) error {
 		head = append(head, "X-Orphaned-Line:\r\n"...)
 	}
 	s.tx.Body = store.Prefix(head, kept)
-	accepted, err := s.Store.Accept(s.ctx, s.tx.Delivery)
-	if errors.Is(err, store.ErrNoSuchUser) {
-		return errRecipientGone
-	}
+	accepted, err := s.keep(results)
 	if err != nil {
 		return err
 	}

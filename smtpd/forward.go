@@ -10,9 +10,6 @@ import (
 	"github.com/yubin-mail/yubin/store"
 )
 
-// never is RFC 3461 §4.1: no notices at all.
-const never = "NEVER"
-
 // rewriting makes and reads the senders of mail that a domain hands on.
 func (s *session) rewriting(domain string) mailauth.SRS {
 	return mailauth.SRS{Domain: domain, Secrets: s.Rewrite, Now: s.Now}

@@ -49,6 +49,11 @@ type Config struct {
 	// may lead strangers' mail elsewhere; without, that is refused.
 	Rewrite [][]byte
 
+	// Confirm writes the notice that a message has got to addresses of ours, of
+	// which some stand for several; false is that there is none. nil does not
+	// offer DSN.
+	Confirm func(ctx context.Context, d store.Delivery, delivered, expanded []store.Recipient) (store.Delivery, bool)
+
 	// Allowance bounds how much mail of users leaves; nil does not.
 	Allowance *Allowance
 
@@ -147,7 +152,7 @@ func (s *Server) commands() *smtp.Server {
 	l.ReadTimeout = s.config.CommandTimeout
 	l.WriteTimeout = s.config.WriteTimeout
 	l.EnableSMTPUTF8 = true
-	l.EnableDSN = true
+	l.EnableDSN = s.config.offersDSN()
 	l.EnableREQUIRETLS = true // read in MAIL; rephrase offers it
 	l.ErrorLog = slog.NewLogLogger(s.config.Log.Handler(), slog.LevelWarn)
 	return l

@@ -43,9 +43,10 @@ type transaction struct {
 	hello    string
 	extended bool // the client has said EHLO
 	dsn      store.DSN
-	declined []string // forward-paths whose sender wants no notices
-	forwards string   // our domain whose alias leads elsewhere, or ""
-	seal     []byte   // ARC fields for mail that is forwarded
+	declined []string // forward-paths whose sender does not want to hear of failures
+	confirm  confirmations
+	forwards string // our domain whose alias leads elsewhere, or ""
+	seal     []byte // ARC fields for mail that is forwarded
 }
 
 func newSession(c *smtp.Conn) *session {
@@ -181,14 +182,11 @@ func (s *session) rcpt(to string, o *smtp.RcptOptions) error {
 	if o.OriginalRecipient != "" {
 		dsn.Original = strings.ToLower(string(o.OriginalRecipientType)) + ";" + o.OriginalRecipient
 	}
-	if dsn.Notify == never {
+	if dsn.Notify != "" && !wants(dsn.Notify, "FAILURE") {
 		s.tx.declined = append(s.tx.declined, to)
 	}
+	s.notify(to, dsn, found)
 	for _, r := range found {
-		r.DSN = dsn
-		if r.User == 0 && s.login == nil {
-			r.DSN.Notify = never // until the sender is known, see vouch
-		}
 		s.tx.Recipients = append(s.tx.Recipients, r)
 		if r.User != 0 {
 			s.tapRecipient(to, r.User)

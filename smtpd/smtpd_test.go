@@ -52,6 +52,7 @@ func newHouse(t testing.TB) *house {
 		Hostname:    "mx.example.test",
 		Store:       s,
 		PlaintextOK: true,
+		Confirm:     h.confirm,
 		Log:         slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:         func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) },
 	}

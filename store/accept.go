@@ -1,40 +1,26 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"time"
-
-	"github.com/yubin-mail/yubin/internal/message"
 )
 
-// A message arrives: Accept and Append read it once (arrival), write its
+// A message arrives: Accept and Append read it once (arrival.go), write its
 // bytes once (blob and chunk rows), and in one durable transaction add a row
 // to each mailbox and a queue row for each remote recipient.
 
-const (
-	// chunkSize is how much of a body one row holds: what a partial FETCH
-	// reads at least, and what a reader of a large body holds at most.
-	chunkSize = 256 << 10
-	// stageSize is the size from which a body is written ahead of the
-	// transaction that makes it visible, so that it does not delay small ones.
-	stageSize = 1 << 20
-)
-
-// Accept keeps a message for all its recipients or for none (I4). When it
-// returns nil the mail survives power loss (I9) and may be acknowledged. It
-// does not look at quotas: whoever was accepted at RCPT gets the mail. It
-// answers ErrNotCanonical, ErrFull, or ErrNoSuchUser when a recipient has
-// been deleted meanwhile. A message for nobody is an error too: it would be
-// acknowledged and be nowhere.
-func (s *Store) Accept(ctx context.Context, d Delivery) (Accepted, error) {
+// Accept keeps a message for all its recipients or for none (I4), and with it
+// the notices (RFC 3464) that follow from its delivery: all or nothing too.
+// When it returns nil the mail survives power loss (I9) and may be
+// acknowledged. It does not look at quotas: whoever was accepted at RCPT gets
+// the mail. It answers ErrNotCanonical, ErrFull, or ErrNoSuchUser when a
+// recipient has been deleted meanwhile. A message for nobody is an error too:
+// it would be acknowledged and be nowhere.
+func (s *Store) Accept(ctx context.Context, d Delivery, notices ...Delivery) (Accepted, error) {
 	if len(d.Recipients) == 0 {
 		return Accepted{}, errors.New("accept a message for nobody")
 	}
@@ -43,24 +29,45 @@ func (s *Store) Accept(ctx context.Context, d Delivery) (Accepted, error) {
 		return Accepted{}, err
 	}
 	defer in.release()
+	more, release, err := s.receiveAll(ctx, notices)
+	defer release()
+	if err != nil {
+		return Accepted{}, err
+	}
 	var acc Accepted
-	err = s.write(ctx, func(t *tx) error {
-		acc = Accepted{Size: in.size}
-		blob, err := t.claim(in)
-		if err != nil {
+	err = s.write(ctx, func(t *tx) (err error) {
+		if acc, err = t.keep(ctx, s, d, in); err != nil {
 			return err
 		}
-		acc.Blob = blob
-		if acc.Delivered, err = t.deliver(ctx, s, d, in, blob); err != nil {
-			return err
-		}
-		acc.Queued, err = t.enqueue(s, d, blob)
-		return err
+		return t.keepAll(ctx, s, notices, more)
 	})
 	if err != nil {
 		return Accepted{}, err
 	}
 	return acc, nil
+}
+
+// keepAll keeps notices.
+func (t *tx) keepAll(ctx context.Context, s *Store, notices []Delivery, ins []*arrival) error {
+	for i, d := range notices {
+		if _, err := t.keep(ctx, s, d, ins[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep makes all rows of one delivery.
+func (t *tx) keep(ctx context.Context, s *Store, d Delivery, in *arrival) (acc Accepted, err error) {
+	acc.Size = in.size
+	if acc.Blob, err = t.claim(in); err != nil {
+		return acc, err
+	}
+	if acc.Delivered, err = t.deliver(ctx, s, d, in, acc.Blob); err != nil {
+		return acc, err
+	}
+	acc.Queued, err = t.enqueue(s, d, acc.Blob)
+	return acc, err
 }
 
 // deliver adds one message row to a mailbox of each local recipient.
@@ -239,162 +246,4 @@ func (t *tx) touch(ctx context.Context, id MailboxID, c counters, n int) (touche
 	m.first = UID(next - int64(n))
 	t.wake(user)
 	return m, nil
-}
-
-// arrival is a message that has been read, described and, when it is large,
-// written ahead.
-type arrival struct {
-	s       *Store
-	size    int64
-	summary *message.Summary
-	data    []byte // whole, unless staged
-	staged  BlobID // chunks are in the file already, unclaimed
-	claimed bool
-}
-
-// receive reads a message once: it verifies I3, computes the summary, and
-// stages a large body.
-func (s *Store) receive(ctx context.Context, src Source) (*arrival, error) {
-	if err := s.room(ctx, src.Size()); err != nil {
-		return nil, err
-	}
-	r, err := src.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	in := &arrival{s: s, size: src.Size()}
-	var verify message.Verifier
-	sum := message.NewSummarizer()
-	all := io.TeeReader(r, io.MultiWriter(&verify, sum))
-	if in.size < stageSize {
-		buf := bytes.NewBuffer(make([]byte, 0, in.size+bytes.MinRead))
-		_, err = buf.ReadFrom(all)
-		in.data = buf.Bytes()
-		if err == nil && int64(len(in.data)) != in.size {
-			err = io.ErrUnexpectedEOF
-		}
-	} else {
-		err = in.stage(ctx, all)
-	}
-	if err == nil {
-		err = verify.Close()
-	}
-	if err != nil {
-		in.release()
-		if errors.Is(err, message.ErrNotCanonical) {
-			err = ErrNotCanonical
-		}
-		return nil, err
-	}
-	in.summary = sum.Summary()
-	return in, nil
-}
-
-// stage writes a large body's chunks in transactions of their own. Until the
-// blob is claimed nobody can see it; a crash leaves it to sweepUnclaimed.
-func (in *arrival) stage(ctx context.Context, r io.Reader) error {
-	var id BlobID // not ours before the commit: undone, it is given out again
-	err := in.s.write(ctx, func(t *tx) error {
-		return t.row(ctx, `INSERT INTO blob (size, claimed) VALUES ($1, 0) RETURNING id`, in.size).Scan(&id)
-	})
-	if err != nil {
-		return err
-	}
-	in.staged = id
-	var done int64
-	buf := make([]byte, stageSize)
-	for seq := 0; ; {
-		n, err := io.ReadFull(r, buf)
-		if n > 0 {
-			if err := in.s.room(ctx, in.size-done); err != nil { // others are being written too
-				return err
-			}
-			first := seq
-			if err := in.s.write(ctx, func(t *tx) error { return t.chunks(in.staged, first, buf[:n]) }); err != nil {
-				return err
-			}
-			seq += (n + chunkSize - 1) / chunkSize
-			done += int64(n)
-		}
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			break
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if done != in.size {
-		return io.ErrUnexpectedEOF
-	}
-	return nil
-}
-
-// release undoes staging when the message was not kept after all.
-func (in *arrival) release() {
-	if in.staged == 0 || in.claimed {
-		return
-	}
-	err := in.s.write(context.Background(), func(t *tx) error { return t.dropBlobs(in.staged) })
-	if err != nil {
-		in.s.log.Warn("drop a staged body", "blob", in.staged, "err", err)
-	}
-}
-
-// claim makes the body's row, or finishes the row of a staged one.
-func (t *tx) claim(in *arrival) (BlobID, error) {
-	sum := in.summary
-	envelope, err := json.Marshal(&sum.Envelope)
-	if err != nil {
-		return 0, fmt.Errorf("describe the envelope: %w", err)
-	}
-	structure, err := json.Marshal(sum.Root)
-	if err != nil {
-		return 0, fmt.Errorf("describe the structure: %w", err)
-	}
-	var refs []byte
-	if len(sum.References) > 0 {
-		if refs, err = json.Marshal(sum.References); err != nil {
-			return 0, fmt.Errorf("describe the references: %w", err)
-		}
-	}
-	var header any
-	if sum.HeaderSize <= message.MaxHeader {
-		header = sum.Header
-	}
-	ident, thread := idents(sum)
-	t.then(in.s.fts.hint)
-	id := in.staged
-	if id == 0 {
-		err := t.row(context.Background(), `INSERT INTO blob (size, claimed, sent, attachments, preview, envelope, refs, structure, header, ident, thread)
-			VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
-			in.size, sentDate(sum.Envelope.Date), sum.Attachments, sum.Preview, string(envelope), string(refs), string(structure), header, ident, thread).Scan(&id)
-		if err != nil {
-			return 0, err
-		}
-		return id, t.chunks(id, 0, in.data)
-	}
-	t.then(func() { in.claimed = true })
-	return id, t.must(`UPDATE blob SET claimed = 1, sent = $1, attachments = $2, preview = $3, envelope = $4, refs = $5, structure = $6, header = $7, ident = $8, thread = $9 WHERE id = $10`,
-		sentDate(sum.Envelope.Date), sum.Attachments, sum.Preview, string(envelope), string(refs), string(structure), header, ident, thread, id)
-}
-
-// sentDate is the Date field's own calendar day as yyyymmdd, or 0: SENTSINCE
-// disregards time and zone (RFC 9051 §6.4.4).
-func sentDate(t time.Time) int {
-	if t.IsZero() {
-		return 0
-	}
-	return t.Year()*10000 + int(t.Month())*100 + t.Day()
-}
-
-// chunks writes a piece of a body from chunk number seq on.
-func (t *tx) chunks(id BlobID, seq int, data []byte) error {
-	for piece := range slices.Chunk(data, chunkSize) {
-		if err := t.must(`INSERT INTO chunk (blob_id, seq, data) VALUES ($1, $2, $3)`, id, seq, piece); err != nil {
-			return err
-		}
-		seq++
-	}
-	return nil
 }

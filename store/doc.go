@@ -23,7 +23,8 @@
 //     later find a change at or below M.
 //   - I3: raw bytes are immutable and CRLF-canonical (no bare CR or LF, no
 //     NUL), and Size is their length.
-//   - I4: accepting is all or nothing for all recipients of one message.
+//   - I4: accepting is all or nothing for all recipients of one message, and
+//     for the notices that come with it.
 //   - I5: an expunge leaves a tombstone (uid, modseq).
 //   - I6: hints may be lost, doubled or early; changes may not.
 //   - I7: no network I/O inside a transaction.

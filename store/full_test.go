@@ -68,6 +68,10 @@ func TestDiskFullAtEveryPage(t *testing.T) {
 			if check("accept", err) {
 				there = append(there, acc.Delivered[0].UID)
 			}
+			acc, err = s.Accept(ctx, Delivery{Body: body, Recipients: []Recipient{{User: u.ID}}}, Delivery{Body: body, Recipients: []Recipient{{User: u.ID}}})
+			if check("accept with a notice", err) {
+				there = append(there, acc.Delivered[0].UID, acc.Delivered[0].UID+1)
+			}
 			uids, _, err := s.Append(ctx, in.ID, []Appended{{Body: body, Flags: Flags{Keywords: []string{"k"}}}, {Body: body}})
 			if check("append", err) {
 				there = append(there, uids...)

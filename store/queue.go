@@ -126,14 +126,10 @@ type Settlement struct {
 // Settle records outcomes and accepts the notices (RFC 3464) that follow from
 // them, in one transaction: no notice is lost and none is sent twice.
 func (s *Store) Settle(ctx context.Context, outcomes []Settlement, notices ...Delivery) error {
-	ins := make([]*arrival, len(notices))
-	for i, d := range notices {
-		in, err := s.receive(ctx, d.Body)
-		if err != nil {
-			return err
-		}
-		defer in.release()
-		ins[i] = in
+	ins, release, err := s.receiveAll(ctx, notices)
+	defer release()
+	if err != nil {
+		return err
 	}
 	// What is done makes nothing due.
 	waits := len(notices) > 0 || slices.ContainsFunc(outcomes, func(o Settlement) bool { return !o.Done })
@@ -152,17 +148,8 @@ func (s *Store) Settle(ctx context.Context, outcomes []Settlement, notices ...De
 			}
 			t.orphan(blobs...)
 		}
-		for i, d := range notices {
-			blob, err := t.claim(ins[i])
-			if err != nil {
-				return err
-			}
-			if _, err := t.deliver(ctx, s, d, ins[i], blob); err != nil {
-				return err
-			}
-			if _, err := t.enqueue(s, d, blob); err != nil {
-				return err
-			}
+		if err := t.keepAll(ctx, s, notices, ins); err != nil {
+			return err
 		}
 		if waits {
 			t.then(s.hub.wakeQueue)

@@ -94,6 +94,43 @@ func whole(t testing.TB, s *store.Store, id store.BlobID) string {
 	return string(buf)
 }
 
+// What cannot be kept with its notice is not kept at all.
+func TestAcceptKeepsTheNoticeToo(t *testing.T) {
+	s, ada := open(t, store.Options{})
+	eve := addUser(t, s, "eve@example.test")
+	queue := s.WatchQueue()
+	defer queue.Close()
+	mail := store.Delivery{Sender: eve.Address, Body: text("hello"), Recipients: []store.Recipient{{User: ada.ID}}}
+	large := store.Bytes("Subject: large\r\n\r\n" + strings.Repeat("a line of a large message\r\n", 50_000))
+	for name, c := range map[string]struct {
+		notices []store.Delivery
+		want    error
+	}{
+		"a reader who is gone": {[]store.Delivery{{Body: large, Recipients: []store.Recipient{{User: eve.ID}}}, {Body: large, Recipients: []store.Recipient{{User: 4711}}}}, store.ErrNoSuchUser},
+		"no mail at all":       {[]store.Delivery{{Body: large, Recipients: []store.Recipient{{User: eve.ID}}}, {Body: store.Bytes("a\rb")}}, store.ErrNotCanonical},
+	} {
+		if _, err := s.Accept(t.Context(), mail, c.notices...); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if a, e := inbox(t, s, ada).Messages, inbox(t, s, eve).Messages; a+e != 0 {
+			t.Errorf("%s: %d mails and %d notices are kept", name, a, e)
+		}
+	}
+	acc, err := s.Accept(t.Context(), mail, store.Delivery{Body: text("delivered"), Recipients: []store.Recipient{{User: eve.ID}, {Remote: "kim@far.test"}}})
+	if err != nil || len(acc.Delivered) != 1 || acc.Delivered[0].User != ada.ID || acc.Queued != 0 || acc.Size != mail.Body.Size() {
+		t.Errorf("accepted %+v, %v", acc, err)
+	}
+	q, err := s.Queue(t.Context())
+	if err != nil || len(q) != 1 || q[0].Sender != "" || q[0].Blob == acc.Blob || inbox(t, s, ada).Messages != 1 || inbox(t, s, eve).Messages != 1 {
+		t.Errorf("queue %+v, %v", q, err)
+	}
+	select {
+	case <-queue.C():
+	default:
+		t.Error("no hint that the notice is due")
+	}
+}
+
 func TestAcceptKeepsOneBodyForAllRecipients(t *testing.T) {
 	s, ada := open(t, store.Options{})
 	eve := addUser(t, s, "eve@example.test")

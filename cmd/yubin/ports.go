@@ -42,6 +42,7 @@ func (n *node) smtp(role smtpd.Role) func(portFacts) service {
 			LoginOnMX:     n.cfg.Demo, // people who try things out use one port for all
 			Relay:         n.cfg.RelayEnabled,
 			Rewrite:       n.rewrite,
+			Confirm:       n.notices.Delivered,
 			Allowance:     n.allowance,
 			Gate:          n.gate,
 			Signer:        n.signer,

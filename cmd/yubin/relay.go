@@ -30,7 +30,7 @@ func (n *node) send() error {
 		return err
 	}
 	c.Names = n.cfg.TLSNames
-	c.Original = n.original
+	c.Notices = n.notices
 	c.Store = n.store
 	c.Tap = n.tap
 	c.Log = n.log.With("listener", "relay")
@@ -45,6 +45,11 @@ func (n *node) send() error {
 	}
 	n.run("relay", outgoing{r}, nil)
 	return nil
+}
+
+// tell is what writes notices, also about mail that stays here.
+func (n *node) tell() *relay.Notices {
+	return &relay.Notices{Hostname: n.cfg.Hostname, Store: n.store, Now: n.cfg.staging.now(), Log: n.log, Original: n.original}
 }
 
 // original finds whom a rewritten sender stands for.

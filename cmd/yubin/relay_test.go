@@ -97,7 +97,7 @@ func TestMailGoesFromServerToServer(t *testing.T) {
 		t.Errorf("%d Return-Path fields", n)
 	}
 	notice := inbox(t, alpha, "ada@example.test", 1)
-	for _, want := range []string{"Return-Path: <>\r\n", "Action: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; 127.0.0.1", "There is no such user here", "Subject: Undelivered mail: Hello"} {
+	for _, want := range []string{"Return-Path: <>\r\n", "Action: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; [127.0.0.1]\r\n", "There is no such user here", "Subject: Undelivered mail: Hello"} {
 		if !strings.Contains(notice, want) {
 			t.Errorf("%q is missing in %s", want, notice)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/internal/mailauth"
 	"github.com/yubin-mail/yubin/internal/pki"
+	"github.com/yubin-mail/yubin/relay"
 	"github.com/yubin-mail/yubin/smtpd"
 	"github.com/yubin-mail/yubin/store"
 	"github.com/yubin-mail/yubin/webd"
@@ -96,6 +97,7 @@ type node struct {
 	signer    *mailauth.Signer // nil when nothing is signed
 	allowance *smtpd.Allowance
 	rewrite   [][]byte // the secret for senders of forwarded mail
+	notices   *relay.Notices
 
 	ports    []*port
 	pages    *webd.Server // of one of the browsers' ports; nil without any
@@ -224,6 +226,7 @@ func (n *node) start(ctx context.Context) (err error) {
 		}
 		n.rewrite = [][]byte{secret}
 	}
+	n.notices = n.tell()
 	if err := n.bind(ctx); err != nil {
 		return err
 	}

@@ -33,10 +33,10 @@ type staging struct {
 	observe func(relay.Outcome)
 }
 
-// now is the time for the store; nil is the real one.
+// now is the time for the store and for notices.
 func (s staging) now() func() time.Time {
 	if s.clock == nil {
-		return nil
+		return time.Now
 	}
 	return s.clock.Now
 }
