@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/yubin-mail/yubin/internal/listen"
-	"github.com/yubin-mail/yubin/store"
 )
 
 // How long the network may take.
@@ -326,14 +325,6 @@ func (c *conn) RemoteAddr() net.Addr { return c.wire().RemoteAddr() }
 
 // NetConn is the connection beneath, for whoever looks for TLS.
 func (c *conn) NetConn() net.Conn { return c.wire() }
-
-// tellTap tells whoever records the conversation who is speaking, also beneath
-// a TLS that STARTTLS has begun.
-func (c *conn) tellTap(user store.User) {
-	if tap, ok := listen.Beneath[interface{ TapUser(string, bool) }](c.wire()); ok {
-		tap.TapUser(user.Address, user.Tap)
-	}
-}
 
 // authenticated reports whether somebody has logged in. Only the library's
 // goroutine asks.

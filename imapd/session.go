@@ -14,6 +14,7 @@ import (
 	"github.com/yubin-mail/yubin/internal/auth"
 	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/store"
+	"github.com/yubin-mail/yubin/wiretap"
 )
 
 // A session is one client's conversation. The library calls its methods one
@@ -101,7 +102,7 @@ func (s *session) welcome(user store.User) error {
 	s.user, s.generation = user, generation
 	s.watch = s.store.Watch(user.ID)
 	s.log = s.conn.log.With("user", user.Address)
-	s.conn.tellTap(user)
+	wiretap.User(s.conn.wire(), user.Address, user.Tap) // also beneath a TLS that STARTTLS has begun
 	s.conn.peer.SetLogin(listen.Login{User: int64(user.ID), Address: user.Address, Generation: generation})
 	s.conn.peer.SetState(s.state())
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/yubin-mail/yubin/internal/auth"
 	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/store"
+	"github.com/yubin-mail/yubin/wiretap"
 )
 
 // user answers the same whether the name exists or not (RFC 1939 §13).
@@ -55,7 +56,7 @@ func (s *session) login(u store.User, err error) reply {
 // enter takes the maildrop and with it the session to the TRANSACTION state.
 // When somebody else has it the session stays where it is (RFC 1939 §4).
 func (s *session) enter(u store.User) reply {
-	s.tell(u)
+	wiretap.User(s.raw, u.Address, u.Tap)
 	// Asked after the password: before it, the answer would say that the
 	// user exists (RFC 2449 §8.1.1).
 	if !s.logins.may(u.ID) {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/yubin-mail/yubin/internal/auth"
 	"github.com/yubin-mail/yubin/internal/listen"
-	"github.com/yubin-mail/yubin/store"
 )
 
 // A session is one connection. It belongs to one goroutine; the others may
@@ -185,13 +184,6 @@ func (s *session) secure() bool { return s.Secure || s.tls != nil }
 
 // mayLogin reports whether a password may be sent to us now.
 func (s *session) mayLogin() bool { return s.secure() || s.PlaintextOK }
-
-// tell lets a recording of this conversation know whose it is.
-func (s *session) tell(u store.User) {
-	if t, found := listen.Beneath[interface{ TapUser(string, bool) }](s.raw); found {
-		t.TapUser(u.Address, u.Tap)
-	}
-}
 
 // timedWriter gives the client a limited time for every write, so that one
 // who stops reading cannot hold a session for ever.

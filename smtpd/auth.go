@@ -11,6 +11,7 @@ import (
 	"github.com/yubin-mail/yubin/internal/auth"
 	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/store"
+	"github.com/yubin-mail/yubin/wiretap"
 )
 
 var _ smtp.AuthSession = (*session)(nil)
@@ -90,6 +91,6 @@ func (s *session) loggedIn(u store.User) error {
 	s.log = s.log.With("user", u.Address)
 	s.conn.peer.SetLogin(listen.Login{User: int64(u.ID), Address: u.Address, Generation: generation})
 	s.conn.peer.SetState(s.state())
-	s.conn.tap(u)
+	wiretap.User(s.conn.Conn, u.Address, u.Tap)
 	return nil
 }

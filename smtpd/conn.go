@@ -289,16 +289,9 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// tap tells whoever records conversations whose connection this is, so that
-// one is kept only of users who agreed.
-func (c *conn) tap(u store.User) {
-	if t, ok := listen.Beneath[interface{ TapUser(string, bool) }](c.Conn); ok {
-		t.TapUser(u.Address, u.Tap)
-	}
-}
-
-// tapRecipient tells it who gets a mail, and by which name the client knows
-// them. The user is looked up only when somebody listens.
+// tapRecipient tells whoever records conversations who gets a mail, and by
+// which name the client knows them. The user is looked up only when somebody
+// listens.
 func (s *session) tapRecipient(named string, id store.UserID) {
 	t, ok := listen.Beneath[interface {
 		TapRecipient(named string, user func() (address string, optIn bool))

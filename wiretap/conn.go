@@ -122,7 +122,7 @@ func (c *Conn) TapRecipient(named string, user func() (address string, optedIn b
 // User tells the tap on conn, if there is one beneath any wrappers, whom the
 // session belongs to and whether they have opted in to being recorded. POP3,
 // IMAP and submission call it when a login has succeeded, before they say so;
-// an SMTP session without login, for each local recipient it accepts.
+// whom an SMTP session without login is about, TapRecipient says.
 func User(conn net.Conn, address string, optedIn bool) {
 	if c, ok := listen.Beneath[interface{ TapUser(string, bool) }](conn); ok {
 		c.TapUser(address, optedIn)
