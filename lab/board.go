@@ -155,17 +155,26 @@ func (g *gear) card(role string, place Place) Card {
 	for _, e := range g.shelf {
 		c.Mails = append(c.Mails, Mail{ID: e.mail, Subject: e.subject, Folder: e.folder, Seen: e.seen, Here: e.raw != nil})
 	}
+	var latest time.Time
 	for _, t := range g.talks {
 		if t.reads() {
 			c.Octets += t.session().ServerOctets
 		}
-		c.Talk = t.id
 		c.Online = c.Online || !t.closed()
-	}
-	if len(g.talks) > 0 {
-		c.Doing = g.talks[len(g.talks)-1].doing()
+		// What it did last it may have done in an older conversation.
+		if at := t.latest(); !at.Before(latest) {
+			latest, c.Talk, c.Doing = at, t.id, t.doing()
+		}
 	}
 	return c
+}
+
+// latest is when something was said last.
+func (c *conversation) latest() (at time.Time) {
+	if lines := c.lines(); len(lines) > 0 {
+		at = lines[len(lines)-1].Time
+	}
+	return at
 }
 
 // doing is the last thing that was said, in a word or two.
@@ -208,8 +217,12 @@ func Explain(proto string, lines []wiretap.Line) []Spoken {
 	for _, x := range exchanges(proto, lines, false) {
 		for i, line := range x.lines {
 			w := meaning(proto, x.verb, line)
-			if w.None() && line.Dir == wiretap.Server && !line.Body {
+			switch {
+			case !w.None() || line.Body:
+			case line.Dir == wiretap.Server:
 				w = lookUp(usual[proto], untagged(proto, line.Text))
+			case i == 0 && line.Text == wiretap.Mask && x.unknown():
+				w = noCommand
 			}
 			all = append(all, Spoken{
 				N: len(all) + 1, Time: line.Time, Dir: line.Dir, Text: line.String(), Body: line.Body,

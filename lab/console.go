@@ -33,6 +33,7 @@ type Console struct {
 // Errors of a console.
 var (
 	ErrNotAllowed = errors.New("not allowed in the lab's console")
+	ErrNoLine     = errors.New("not one line of text")
 	ErrTooMuch    = errors.New("that is enough for one run")
 )
 
@@ -105,15 +106,31 @@ func (p *Player) Type(line string) error {
 		c.Close() // what was said stays to be read
 		return nil
 	}
-	c.settle(p.ctx, said)
+	if c.answers(line) {
+		c.settle(p.ctx, said)
+	}
 	return p.act(func() error { return nil })
+}
+
+// answers reports whether the server has something to say to a line. To the
+// lines of a letter it has not.
+func (c *Console) answers(line string) bool {
+	if c.conn.proto != "smtp" || line == "." {
+		return true
+	}
+	for _, l := range slices.Backward(c.conn.lines()) {
+		if l.Dir == wiretap.Server {
+			return !strings.HasPrefix(l.Text, "354")
+		}
+	}
+	return true
 }
 
 // allows refuses what is none of the run's business. It is stricter than the
 // servers: a login or a recipient in any form but the plain one is refused.
 func (c *Console) allows(line string) error {
 	if len(line) > maxTypedLen || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return ErrNotAllowed
+		return ErrNoLine
 	}
 	upper := strings.ToUpper(line)
 	for _, word := range []string{"AUTH", "APOP", "STARTTLS", "STLS", "PROXY", "XCLIENT"} {

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/yubin-mail/yubin/wiretap"
@@ -110,6 +111,9 @@ func meaning(proto, verb string, line wiretap.Line) (w Words) {
 		if proto == "http" {
 			return lookUp(pages, line.Text)
 		}
+		if proto == "imap" && verbOf(proto, line.Text) != verb {
+			return w // the rest of a command that came with a literal
+		}
 		return commands[proto][verb]
 	case wiretap.Server:
 		return lookUp(notable[proto], line.Text)
@@ -196,6 +200,23 @@ func exchanges(proto string, lines []wiretap.Line, idling bool) (found []exchang
 	}
 	return found
 }
+
+// noCommand is said of a line that the tap has hidden because it could be a
+// password in the wrong place.
+var noCommand = Words{"no command, so it is masked: it might be a password", "命令ではないため伏せ字(パスワードの打ち間違いかもしれないため)"}
+
+// unknown reports whether the server did not know what the client said.
+func (x exchange) unknown() bool {
+	return slices.ContainsFunc(x.lines, func(l wiretap.Line) bool {
+		return l.Dir == wiretap.Server && (strings.Contains(l.Text, " BAD ") || strings.HasPrefix(l.Text, "50") || strings.HasPrefix(l.Text, "-ERR"))
+	})
+}
+
+// Legible is a line of a transcript for people to read: there a tab is \t, so
+// that it can be seen, and here it is one again.
+func Legible(text string) string { return tabs.Replace(text) }
+
+var tabs = strings.NewReplacer(`\\`, `\\`, `\t`, "\t")
 
 // verbOf is the command of a client's line.
 func verbOf(proto, text string) string {

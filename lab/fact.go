@@ -187,8 +187,10 @@ func kept(st *stage) (Value, []Ref) {
 // looked is the evidence of a look at the server: where other mail was there
 // before, the look at that, too.
 func (st *stage) looked(e event) []Ref {
-	if before := st.looker.before; before.n > 0 {
-		return []Ref{before.ref, e.ref}
+	for _, before := range st.looker.before {
+		if before.kind == e.kind && before.n+before.octets > 0 {
+			return []Ref{before.ref, e.ref}
+		}
 	}
 	return []Ref{e.ref}
 }
@@ -214,7 +216,7 @@ func onServer(st *stage) (Value, []Ref) {
 
 // space is what the mails occupy on the server.
 func space(st *stage) (Value, []Ref) {
-	looked, ok := st.looker.last(look, "")
+	looked, ok := st.looker.last(weigh, "")
 	if !ok {
 		return Value{}, nil
 	}

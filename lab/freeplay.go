@@ -118,7 +118,16 @@ func (p *Player) do(st *stage, d Device, a Action, mail string) error {
 		if err != nil {
 			return err
 		}
-		return sendLetter(p.ctx, st, d, l)
+		if err := sendLetter(p.ctx, st, d, l); err != nil {
+			return err
+		}
+		if _, byServer := d.(*WebDevice); byServer {
+			return nil // it keeps the copy, once it has sent
+		}
+		if i, ok := d.(*IMAPDevice); ok && i.conn == nil {
+			return nil // there is nobody to give it to
+		}
+		return d.KeepSent(p.ctx, l, st.sent)
 	case ActOffline:
 		return d.Disconnect()
 	case ActLose:

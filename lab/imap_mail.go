@@ -119,6 +119,8 @@ func (d *IMAPDevice) move(mail, folder string) error {
 			return fmt.Errorf("MOVE: %w", err)
 		}
 		d.note(file, d.conn.since(start)).mail = mail
+		// The EXPUNGE that answers MOVE has counted the others down.
+		d.uids = slices.DeleteFunc(d.uids, func(uid imap.UID) bool { return strconv.Itoa(int(uid)) == e.key })
 		e.folder, e.key = folder, ""
 		return nil
 	})
@@ -226,7 +228,7 @@ func (d *IMAPDevice) KeepSent(_ context.Context, l letter, raw []byte) error {
 			return fmt.Errorf("APPEND: %w", err)
 		}
 		d.note(keepSent, d.conn.since(start)).mail = l.id
-		d.shelf = append(d.shelf, &entry{mail: l.id, folder: sent, raw: raw, seen: true})
+		d.shelf = append(d.shelf, &entry{mail: l.id, subject: l.subject.In(d.stage.lang), folder: sent, raw: raw, seen: true})
 		return nil
 	})
 }

@@ -15,7 +15,7 @@ type looker struct {
 	*gear
 	client *imapclient.Client
 	conn   *conversation
-	before event // what was there before the scenario
+	before [2]event // what was there before the scenario: mails and octets
 }
 
 // looking is what the looker's conversations are called, so that nobody takes
@@ -42,20 +42,24 @@ func (l *looker) look(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("LIST: %w", err)
 	}
+	counting := l.conn.since(start)
+	start = len(l.conn.lines())
 	sizes, err := l.client.List("", "*", &imap.ListOptions{ReturnStatus: &imap.StatusOptions{Size: true}}).Collect()
 	if err != nil {
 		return fmt.Errorf("LIST: %w", err)
 	}
-	e := l.note(look, l.conn.since(start))
-	e.n, e.octets = -l.before.n, -l.before.octets
+	counted := l.note(look, counting)
+	counted.n = -l.before[0].n
 	for _, m := range messages {
 		if m.Status != nil && m.Status.NumMessages != nil {
-			e.n += int64(*m.Status.NumMessages)
+			counted.n += int64(*m.Status.NumMessages)
 		}
 	}
+	weighed := l.note(weigh, l.conn.since(start))
+	weighed.octets = -l.before[1].octets
 	for _, m := range sizes {
 		if m.Status != nil && m.Status.Size != nil {
-			e.octets += *m.Status.Size
+			weighed.octets += *m.Status.Size
 		}
 	}
 	return nil
@@ -64,7 +68,8 @@ func (l *looker) look(ctx context.Context) (err error) {
 // begin remembers what is there already, so that only what comes counts.
 func (l *looker) begin(ctx context.Context) error {
 	err := l.look(ctx)
-	l.before, _ = l.last(look, "")
+	l.before[0], _ = l.last(look, "")
+	l.before[1], _ = l.last(weigh, "")
 	return err
 }
 

@@ -3,6 +3,7 @@ package lab_test
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/yubin-mail/yubin/internal/leak"
 	"github.com/yubin-mail/yubin/lab"
 	"github.com/yubin-mail/yubin/store"
+	"github.com/yubin-mail/yubin/wiretap"
 )
 
 func newPlayer(t *testing.T, s lab.Server, scenario string, o lab.Options) *lab.Player {
@@ -173,6 +175,42 @@ func TestFreePlay(t *testing.T) {
 	p.Close()
 }
 
+// TestFreePlayStaysInStep lets two IMAP devices change the same mailbox, and
+// looks whether each shows what it was told of the other.
+func TestFreePlayStaysInStep(t *testing.T) {
+	_, s := serve(t, store.POP3Policy{})
+	p := newPlayer(t, s, "free", lab.Options{})
+	defer p.Close()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(p.Deliver())
+	must(p.Deliver())
+	must(p.Act(lab.IMAP, "pc", lab.ActFetch, ""))
+	must(p.Act(lab.IMAP, "phone", lab.ActFetch, ""))
+	must(p.Act(lab.IMAP, "pc", lab.ActMove, "f1"))
+	must(p.Act(lab.IMAP, "phone", lab.ActDelete, "f2"))
+	for _, m := range card(t, p.Board(), lab.IMAP, "pc").Mails {
+		if m.Folder == "INBOX" {
+			t.Errorf("the PC still shows %+v", m)
+		}
+	}
+	for _, column := range []lab.Column{lab.Keep, lab.IMAP} {
+		must(p.Act(column, "pc", lab.ActFetch, ""))
+		mails := card(t, p.Board(), column, "pc").Mails
+		must(p.Act(column, "pc", lab.ActReply, mails[0].ID))
+		if !slices.ContainsFunc(card(t, p.Board(), column, "pc").Mails, func(m lab.Mail) bool { return m.Folder == "Sent" && m.Subject != "" }) {
+			t.Errorf("%s: no copy of what was sent is shown", column)
+		}
+	}
+	if !slices.ContainsFunc(p.Board().Lanes[2].Server.Mails, func(m lab.Mail) bool { return m.Folder == "Sent" }) {
+		t.Error("the IMAP server has no copy of what was sent")
+	}
+}
+
 func TestConsoleStaysWithinItsRun(t *testing.T) {
 	t.Cleanup(func() { leak.Check(t) }) // after the server has stopped
 	sys, s := serve(t, store.POP3Policy{})
@@ -206,10 +244,16 @@ func TestConsoleStaysWithinItsRun(t *testing.T) {
 	say(lab.ErrNoSuchThing, "NOOP")
 	connect("imap")
 	say(lab.ErrNotAllowed, "a LOGIN victim@example.test secret", "a login {19+}", "a LOGIN {user} {3}", "a LOGIN {3} {password}",
-		"a  LOGIN victim@example.test secret", "a AUTHENTICATE PLAIN AHZpY3RpbQ==", "a STARTTLS", "a NOOP\r\nb LOGIN x y", "a\tLOGIN x y", strings.Repeat("x", 2000))
+		"a  LOGIN victim@example.test secret", "a AUTHENTICATE PLAIN AHZpY3RpbQ==", "a STARTTLS")
+	say(lab.ErrNoLine, "a NOOP\r\nb LOGIN x y", "a\tLOGIN x y", "a NO\x00OP", strings.Repeat("x", 2000))
 	say(nil, "a1 LOGIN {user} {password}", "a2 SELECT INBOX", "a3 WHAT")
 	heard("a2 OK")
 	heard("a3 BAD")
+	for _, talk := range p.Board().Talks {
+		if last := talk.Lines[len(talk.Lines)-2]; talk.Console && (last.Text != "C: "+wiretap.Mask || last.Meaning.None()) {
+			t.Errorf("an unknown command: %+v", last)
+		}
+	}
 	connect("pop3")
 	say(lab.ErrNotAllowed, "USER victim@example.test", "user  victim@example.test", "APOP x y", "STLS", "AUTH PLAIN x")
 	say(nil, "USER {user}", "PASS {password}", "STAT")

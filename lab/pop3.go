@@ -307,7 +307,7 @@ func (d *POP3Device) File(_ context.Context, mail, folder string) error {
 
 // KeepSent keeps the copy on the device.
 func (d *POP3Device) KeepSent(_ context.Context, l letter, raw []byte) error {
-	d.shelf = append(d.shelf, &entry{mail: l.id, folder: sent, raw: raw, seen: true})
+	d.shelf = append(d.shelf, &entry{mail: l.id, subject: l.subject.In(d.stage.lang), folder: sent, raw: raw, seen: true})
 	return nil
 }
 

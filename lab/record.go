@@ -46,7 +46,8 @@ const (
 	file      kind = "file"       // CREATE and MOVE
 	keepSent  kind = "keep sent"  // APPEND
 	send      kind = "send"       // a mail was accepted by SMTP
-	look      kind = "look"       // the server said what is in all mailboxes
+	look      kind = "look"       // the server said how many mails are in all mailboxes
+	weigh     kind = "weigh"      // the server said how large they are
 	heardMail kind = "heard mail" // told without asking: new mail
 	heardFlag kind = "heard flag" // told without asking: a flag
 	heardGone kind = "heard gone" // told without asking: a mail is gone

@@ -12,6 +12,7 @@ type Report struct {
 	Lang          Lang           `json:"lang"`
 	Started       time.Time      `json:"started"`
 	Seconds       float64        `json:"seconds"`
+	Latency       int64          `json:"latency_ms,omitempty"` // added to each round trip
 	Table         []Row          `json:"table"`
 	Scenarios     []Told         `json:"scenarios"`
 	Contradicted  int            `json:"contradicted"`
@@ -92,8 +93,8 @@ type Line struct {
 	Text string    `json:"text"` // in the format of conversation files
 }
 
-func newReport(lang Lang, server Server) *Report {
-	return &Report{Lang: lang, Started: time.Now(), server: server}
+func newReport(o Options, server Server) *Report {
+	return &Report{Lang: o.Lang, Started: time.Now(), Latency: o.Latency.Milliseconds(), server: server}
 }
 
 func (r *Report) begin(s Scenario, lang Lang) {
@@ -118,7 +119,9 @@ func (r *Report) add(result Result) {
 
 // close makes the table and takes the conversations over.
 func (r *Report) close(rec *recorder) {
-	r.Seconds = time.Since(r.Started).Seconds()
+	for _, c := range rec.conversations {
+		r.Seconds = max(r.Seconds, c.latest().Sub(r.Started).Seconds())
+	}
 	for _, a := range axes {
 		row := Row{Axis: a.axis, Name: a.name.In(r.Lang)}
 		for _, column := range r.server.offers(Columns) {

@@ -106,7 +106,7 @@ type play struct {
 func newPlay(server Server, o Options, w io.Writer) *play {
 	return &play{
 		Options: o, server: server, recorder: &recorder{server: server, latency: o.Latency},
-		story: newStory(w, o), report: newReport(o.Lang, server), accounts: make(map[string]Account),
+		story: newStory(w, o), report: newReport(o, server), accounts: make(map[string]Account),
 	}
 }
 

@@ -303,7 +303,7 @@ var lostDevice = Scenario{
 			Actor: newPC,
 			Text:  Words{"is set up like the old one and gets what there is.", "元のPCと同じ設定で、残っているメールを受信します。"},
 			Why:   Words{"With IMAP and webmail even the marks of what was read are there; with POP3 all is unread again.", "IMAPとWebメールでは既読の印まで元どおりです。POP3（残す）では、すべて未読に戻ります。"},
-			RFC:   "RFC 9051 §6.3.2", Show: "STAT SELECT FETCH",
+			RFC:   "RFC 9051 §2.3.2", Show: "STAT SELECT FETCH",
 			do: func(ctx context.Context, st *stage) error {
 				st.other = st.device(newPC, st.column, st.account)
 				return st.other.Fetch(ctx)

@@ -18,7 +18,7 @@ var sendAndReceive = Scenario{
 			Text: Words{"hands over a mail for Alice by SMTP, server to server.",
 				"アリス宛のメールをSMTPで届けます。サーバーからサーバーへの配達です。"},
 			Why: Words{"The server says 250 when it has stored the mail. From then on it answers for it.", "サーバーは、保存し終えてから250と答えます。その時点で、メールの責任は受け取ったサーバーに移ります。"},
-			RFC: "RFC 5321 §3.3", Show: "MAIL RCPT DATA .",
+			RFC: "RFC 5321 §6.1", Show: "MAIL RCPT DATA .",
 			do: all(deliver(meeting), lookAtServer),
 			Facts: []Fact{{
 				Text:    Words{"waits on the server, before any device has asked for it", "まだ誰も受信しないうちに、サーバーに届いているメール"},
@@ -37,7 +37,7 @@ var sendAndReceive = Scenario{
 			}},
 		}, {
 			Actor: alicePC,
-			Text:  Words{"answers Bob. POP3 only fetches, so the answer goes out by SMTP.", "ボブさんにメールを書きます。POP3は受信専用なので、送信はSMTPで行います。"},
+			Text:  Words{"writes to Bob. POP3 only fetches, so her mail goes out by SMTP.", "ボブさんにメールを書きます。POP3は受信専用なので、送信はSMTPで行います。"},
 			Why:   Words{"That is why a mail program has two servers in its settings: one to receive and one to send.", "メールソフトの設定に「受信サーバー」と「送信サーバー」があるのは、このためです。"},
 			RFC:   "RFC 6409 §3", Show: "AUTH MAIL RCPT .",
 			do: sendToBob,
@@ -50,7 +50,7 @@ var sendAndReceive = Scenario{
 			}},
 		}, {
 			Actor: bobsPC,
-			Text:  Words{"fetches the answer, by IMAP. Whoever sends and whoever reads need not use the same way.", "IMAPで受信します。送る側と読む側の方式は、同じでなくてかまいません。"},
+			Text:  Words{"fetches it, by IMAP. Whoever sends and whoever reads need not use the same way.", "IMAPで受信します。送る側と読む側の方式は、同じでなくてかまいません。"},
 			Why:   Words{"Between two servers mail goes by SMTP; which way a reader takes is between the reader and the server.", "サーバーの間はSMTPです。どの方式で読むかは、読む人とそのサーバーの間だけの話です。"},
 			RFC:   "RFC 9051 §6.4.5", Show: "LOGIN SELECT FETCH",
 			do: bobReads,
@@ -136,7 +136,7 @@ var pop3Delete = Scenario{
 			Actor: alicePC,
 			Text:  Words{"fetches both and has them deleted on the server, which happens at QUIT.", "2通とも受信し、サーバーからは削除するよう伝えます。実際に削除されるのはQUITのときです。"},
 			Why:   Words{"POP3 was made for one computer that is seldom online: take everything home, then work without the network.", "POP3は、たまにしかネットワークにつながらない1台のコンピューターのために作られました。すべて持ち帰り、あとは回線なしで読みます。"},
-			RFC:   "RFC 1939 §5", Show: "STAT RETR DELE QUIT",
+			RFC:   "RFC 1939 §6", Show: "STAT RETR DELE QUIT",
 			do: all(fetch(thePC), lookAtServer),
 			Facts: []Fact{{
 				Axis:    AxisKept,
@@ -173,7 +173,7 @@ var pop3Keep = Scenario{
 			Actor: alicePC,
 			Text:  Words{"fetches both and opens one. Its setting \"leave a copy on the server\" means: no DELE.", "2通とも受信し、1通を開きます。「サーバーにメールを残す」設定なので、DELEは送りません。"},
 			Why:   Words{"Leaving a copy is a setting of the program. POP3 itself can only hand a mail over (RETR) and delete it (DELE).", "「残す」のはメールソフトの設定です。POP3にあるのは、渡す命令（RETR）と削除する命令（DELE）だけです。"},
-			RFC:   "RFC 1939 §7", Show: "UIDL RETR QUIT",
+			RFC:   "RFC 1939 §8", Show: "UIDL RETR QUIT",
 			do: all(fetch(thePC), open(thePC, meeting), lookAtServer),
 			Facts: []Fact{{
 				Axis:    AxisKept,
@@ -186,7 +186,7 @@ var pop3Keep = Scenario{
 			}},
 		}, {
 			Actor: phone,
-			Text:  Words{"fetches too: the same mails go over the wire once more.", "スマホでも受信します。同じメールをもう一度ダウンロードすることになります。"},
+			Text:  Words{"fetches too: the same mails go over the wire once more.", "こちらでも受信します。同じメールをもう一度ダウンロードすることになります。"},
 			Why:   Words{"That the PC has opened one is known to the PC alone, so the phone takes both for unread.", "既読の記録はPCの中にしかありません。サーバーは知らないので、スマホではすべて未読になります。"},
 			RFC:   "RFC 1939 §5", Show: "STAT RETR",
 			do: fetch(thePhone),

@@ -181,7 +181,7 @@ var attachment = Scenario{
 			Actor: hanako,
 			Text:  Words{"sends a short text with a file of 5 MB.", "短い本文に5 MBのファイルを添付して送ります。"},
 			Why:   Words{"A file travels inside the mail, written as text (base64), and grows by more than a third.", "添付ファイルは文字に置き換えて（base64）メールの中に入れるため、3割以上大きくなります。"},
-			RFC:   "RFC 1870 §6", Show: "MAIL",
+			RFC:   "RFC 2045 §6.8", Show: "MAIL",
 			do: deliver(photos),
 		}, {
 			Actor: alicePC,

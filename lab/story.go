@@ -245,7 +245,7 @@ func (s *story) line(c *conversation, verb string, line wiretap.Line) {
 	if s.Wire != WireAll {
 		text, _, _ = strings.Cut(text, "\n")
 	}
-	text = printable(text, s.ASCII)
+	text = printable(strings.ReplaceAll(Legible(text), "\t", "    "), s.ASCII)
 	room := s.Width - indent
 	if s.Wire != WireAll {
 		text = clip(text, room, s.sign("…", "..."))

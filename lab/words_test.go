@@ -234,3 +234,15 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
+
+func TestLegible(t *testing.T) {
+	for text, want := range map[string]string{
+		`S: \tby mail.example.test`: "S: \tby mail.example.test",
+		`C: a1 STORE 1 \Trash`:      `C: a1 STORE 1 \Trash`,
+		`S: C:\\temp`:               `S: C:\\temp`,
+	} {
+		if got := Legible(text); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
