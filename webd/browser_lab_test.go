@@ -56,6 +56,10 @@ func TestBrowserPlaysAScenario(t *testing.T) {
 	)
 	w.until(`document.querySelector(".talk.pick1 li.hit .x")?.innerText.includes("FETCH")`)
 	w.look("lab-evidence-ja", 1440, 900, "light")
+	// It stays in sight when the page is drawn anew.
+	w.do(chromedp.Click(`#player [value="stop"]`))
+	w.until(`document.getElementById("player").dataset.live === "false"`)
+	w.until(`document.querySelector(".talk.pick1 li.hit .x")?.innerText.includes("FETCH")`)
 	w.do(chromedp.Click(`#player [value="back"]`), atStep("3"))
 }
 

@@ -30,6 +30,7 @@ var (
 	errLabBusy = &problem{http.StatusServiceUnavailable, "error.lab-busy"}
 	errLabOver = &problem{http.StatusConflict, "error.lab-over"}
 	errLabMuch = &problem{http.StatusTooManyRequests, "error.lab-much"}
+	errLabLine = &problem{http.StatusUnprocessableEntity, "error.lab-line"}
 	errConsole = &problem{http.StatusUnprocessableEntity, "error.lab-console"}
 )
 
@@ -306,6 +307,8 @@ func (r *labRun) play(do func(*lab.Player) error) error {
 		return errForm
 	case errors.Is(err, lab.ErrNotAllowed):
 		return errConsole
+	case errors.Is(err, lab.ErrNoLine):
+		return errLabLine
 	case errors.Is(err, lab.ErrTooMuch):
 		return errLabMuch
 	case r.ctx.Err() != nil:

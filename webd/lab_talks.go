@@ -42,7 +42,7 @@ func (v *visit) labTalks(b *lab.Board) []labTalk {
 func (v *visit) labLine(line lab.Spoken) labLine {
 	_, text, _ := strings.Cut(line.Text, " ")
 	return labLine{
-		N: line.N, At: fmt.Sprintf("+%.3f", line.After.Seconds()), Dir: [...]string{"n", "c", "s"}[line.Dir], Text: text,
+		N: line.N, At: fmt.Sprintf("+%.3f", line.After.Seconds()), Dir: [...]string{"n", "c", "s"}[line.Dir], Text: lab.Legible(text),
 		Meaning: line.Meaning.In(v.labLang()), Body: line.Body, Pushed: line.Pushed, First: line.First && line.Dir == wiretap.Client,
 	}
 }

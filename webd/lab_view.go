@@ -55,7 +55,7 @@ func (v *visit) labChoices(here string) []labChoice {
 }
 
 func labNotes(v *visit) []string {
-	return []string{v.T("lab.note-keep"), v.T("lab.note-uidl"), v.T("lab.note-snapshot"), v.T("lab.note-cache"), v.T("lab.note-web"), v.T("lab.note-local")}
+	return []string{v.T("lab.note-keep"), v.T("lab.note-uidl"), v.T("lab.note-snapshot"), v.T("lab.note-cache"), v.T("lab.note-web"), v.T("lab.note-space"), v.T("lab.note-local")}
 }
 
 // waysOf are the columns that this server has.
@@ -245,7 +245,7 @@ func (v *visit) labCard(column lab.Column, d lab.Card, free bool) labCard {
 		if m.Here {
 			own++
 		}
-		c.Mails = append(c.Mails, labMail{ID: m.ID, Subject: m.Subject, Folder: v.labFolder(m.Folder), Mark: mark, Fresh: m.Fresh, Here: m.Here})
+		c.Mails = append(c.Mails, labMail{ID: m.ID, Subject: v.labSubject(m), Folder: v.labFolder(m.Folder), Mark: mark, Fresh: m.Fresh, Here: m.Here})
 	}
 	c.Mails = inboxFirst(c.Mails)
 	switch {
@@ -271,8 +271,8 @@ func (v *visit) labCard(column lab.Column, d lab.Card, free bool) labCard {
 			if d.Lost && a != lab.ActFetch {
 				continue
 			}
-			if a.Mailed() && len(c.Mails) == 0 {
-				continue
+			if a.Mailed() && !slices.ContainsFunc(c.Mails, func(m labMail) bool { return m.Folder == "" }) {
+				continue // there is none to choose
 			}
 			c.Actions = append(c.Actions, labAction{fmt.Sprintf("act %s %s %s", column, d.Role, a), v.T(actionKeys[a]), a.Mailed()})
 		}
@@ -288,6 +288,8 @@ func inboxFirst(mails []labMail) []labMail {
 	})
 	return mails
 }
+
+func (v *visit) labSubject(m lab.Mail) string { return cmp.Or(m.Subject, v.T("list.no-subject")) }
 
 // labFolder is a folder's name, and nothing for the inbox.
 func (v *visit) labFolder(name string) string {
@@ -309,7 +311,7 @@ func (v *visit) labServer(lane lab.Lane) labServer {
 	}
 	pop := lane.Column == lab.Delete || lane.Column == lab.Keep
 	for _, m := range lane.Server.Mails {
-		found := labMail{ID: m.ID, Subject: m.Subject, Folder: v.labFolder(m.Folder), Fresh: m.Fresh, Mark: "unread"}
+		found := labMail{ID: m.ID, Subject: v.labSubject(m), Folder: v.labFolder(m.Folder), Fresh: m.Fresh, Mark: "unread"}
 		switch {
 		case pop:
 			found.Mark = "none"

@@ -10,6 +10,7 @@ var labWords = map[string]phrase{
 	"error.lab-busy":    {"Others are using the lab just now. Please try again in a few minutes.", "ただいまラボは満席です。数分後にもう一度お試しください。"},
 	"error.lab-over":    {"This run is over. Start it again.", "この実行は終了しました。最初からやり直してください。"},
 	"error.lab-much":    {"That is enough for one run. Start it again to go on.", "1回の実行での上限に達しました。最初からやり直してください。"},
+	"error.lab-line":    {"One line of text, please: at most 900 octets, without control characters.", "入力できるのは1行のテキストだけです(900バイトまで、制御文字は不可)。"},
 	"error.lab-console": {"The console takes only this run's own accounts, in the plain form: {user} and {password} stand for them.", "コンソールで使えるのは、この実行専用のアカウントだけです。{user} と {password} と書いてください。"},
 
 	"lab.lead":         {"The same mail, read by POP3, by IMAP and in a browser, on two devices each. Real clients, real connections; every result is measured while you watch.", "同じメールを、POP3・IMAP・Webメールで、それぞれ2台の端末から読みくらべます。本物のクライアントで実際に通信し、結果はその場で測定します。"},
@@ -44,7 +45,7 @@ var labWords = map[string]phrase{
 	"lab.guess":       {"Predict first", "予想してみる"},
 	"lab.guess-was":   {"your guess: %s", "予想: %s"},
 	"lab.guess-right": {"right", "当たり"},
-	"lab.guess-wrong": {"it is not", "はずれ"},
+	"lab.guess-wrong": {"wrong", "はずれ"},
 
 	"lab.board":         {"What each device and the server have", "端末とサーバーの中身"},
 	"lab.device-a":      {"Device A (PC)", "端末A(PC)"},
@@ -92,7 +93,8 @@ var labWords = map[string]phrase{
 	"lab.note-uidl":     {"With UIDL a POP3 program recognises what it has fetched and skips it.", "UIDLを使えば、POP3でも受信済みのメールを見分けて、二重の受信を避けられます。"},
 	"lab.note-snapshot": {"A POP3 session sees the mailbox as it was at login. That is how it should be.", "POP3の接続中に見えるのは、ログインした時点のメールボックスです。これは正しい動作です。"},
 	"lab.note-cache":    {"“IMAP stores nothing on the device” is a myth: programs may keep all of it.", "「IMAPは端末に保存しない」は誤解です。全文を保存する設定もできます。"},
-	"lab.note-web":      {"Webmail is a client, too: it reaches the mailbox by HTTP. Sending is always the business of SMTP.", "Webメールもクライアントのひとつで、HTTPでメールボックスを読み書きします。送信は、どの方式でもSMTPの役目です。"},
+	"lab.note-web":      {"Webmail is a client, too: by HTTP it reads the mailbox and hands what you write to its server. Between servers it is SMTP, as always.", "Webメールもクライアントのひとつです。メールを読むのも、書いたメールをサーバーに渡すのもHTTPで、サーバーからサーバーへの送信は、どの方式でもSMTPの役目です。"},
+	"lab.note-space":    {"Mail that stays on the server, with IMAP or webmail, takes up the space that the provider gives you.", "IMAPやWebメールのようにサーバーに置いたメールは、契約しているサーバーの容量を使います。"},
 	"lab.note-local":    {"Milliseconds on one machine mean little; look at round trips and octets, or add latency.", "同じコンピューター内でのミリ秒はあまり参考になりません。往復回数とバイト数を見るか、遅延を加えてください。"},
 
 	"lab.free-lead":    {"Do what you like with the devices, and see what the others notice.", "端末を自由に操作して、ほかの端末からどう見えるか確かめてください。"},

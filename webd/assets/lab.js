@@ -56,6 +56,9 @@ function start() {
     const focus = document.activeElement
     const back = stage.contains(focus) ? focus.id || (focus.name && focus.value ? `[name="${focus.name}"][value="${CSS.escape(focus.value)}"]` : "") : ""
     const typed = $("#typed")?.value
+    const picked = [...stage.querySelectorAll('select[name^="mail."]')].map(s => [s.name, s.value])
+    const hit = $(".hit")?.id
+    const run = player().dataset.run
     const open = [...stage.querySelectorAll("details.predict[open]")].length > 0
     const tabs = $(".talktabs")?.scrollLeft ?? 0
     const side = scrollY
@@ -63,6 +66,11 @@ function start() {
     if (open && $(".predict")) $(".predict").open = true
     if (typed && $("#typed")) $("#typed").value = typed
     if ($(".talktabs")) $(".talktabs").scrollLeft = tabs
+    for (const [name, value] of picked) {
+      const select = $(`select[name="${name}"]`)
+      if (select && [...select.options].some(o => o.value === value)) select.value = value
+    }
+    if (hit && run === player().dataset.run) document.getElementById(hit)?.classList.add("hit")
     prepare()
     for (const talk of stage.querySelectorAll(".talk")) {
       const lines = $(".lines", talk)
@@ -165,6 +173,11 @@ function start() {
     if (!(await press("next"))) return stop()
     if (auto) auto = setTimeout(tick, 2600 / speed)
   }
+  // A story that is over begins again.
+  const begin = async () => {
+    if (played() >= steps()) await press("again")
+    tick()
+  }
   const stop = () => {
     clearTimeout(auto)
     auto = 0
@@ -196,7 +209,7 @@ function start() {
       if (auto) return stop()
       auto = -1
       prepare()
-      tick()
+      begin()
     }
     if (!event.target.closest(".pick")) $(".pick")?.removeAttribute("open")
   })
