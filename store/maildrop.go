@@ -87,8 +87,8 @@ func (d *Maildrop) Close() error {
 	return nil
 }
 
-// Update is POP3's UPDATE state: it applies the user's policy to the messages
-// that the session has deleted, all of them or none, durably. Messages that
+// Update is POP3's UPDATE state: it applies the user's policy, as it is now, to
+// the messages that the session has deleted, all of them or none, durably. Messages that
 // others have expunged meanwhile are no error.
 func (d *Maildrop) Update(ctx context.Context, deleted []UID) error {
 	if len(deleted) == 0 {
@@ -100,7 +100,11 @@ func (d *Maildrop) Update(ctx context.Context, deleted []UID) error {
 		if err != nil {
 			return err
 		}
-		switch d.User.POP3.Kind {
+		var policy POP3Kind // perhaps another than at login: changes act at once
+		if err := t.row(ctx, `SELECT pop3 FROM user WHERE id = $1`, d.User.ID).Scan(&policy); err != nil {
+			return found(err, ErrNoSuchUser)
+		}
+		switch policy {
 		case POP3Keep, POP3KeepDays:
 			now := d.s.now().UnixMilli()
 			for _, m := range msgs {

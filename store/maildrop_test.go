@@ -62,3 +62,23 @@ func TestMaildropIsExclusiveAndFollowsThePolicy(t *testing.T) {
 		})
 	}
 }
+
+// An administrator who has mail kept saves that of a session under way too.
+func TestMaildropFollowsThePolicyAtItsEnd(t *testing.T) {
+	s, ada := open(t, store.Options{})
+	deliver(t, s, text("one"), ada)
+	d, err := s.OpenMaildrop(t.Context(), ada.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := s.UpdateUser(t.Context(), ada.ID, store.UserChange{POP3: &store.POP3Policy{Kind: store.POP3Keep}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Update(t.Context(), []store.UID{d.Messages[0].UID}); err != nil {
+		t.Fatal(err)
+	}
+	if left := uidsOf(t, s, inbox(t, s, ada).ID); len(left) != 1 {
+		t.Errorf("%v", left)
+	}
+}
