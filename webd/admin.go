@@ -255,9 +255,17 @@ func (s *Server) actOnAlias(v *visit) error {
 	return v.backToAdmin("aliases", v.T("admin.alias-added", alias), "")
 }
 
-var errAliasDomain = &problem{http.StatusUnprocessableEntity, "error.alias-domain"}
+var (
+	errAliasDomain = &problem{http.StatusUnprocessableEntity, "error.alias-domain"}
+	errAliasTarget = &problem{http.StatusUnprocessableEntity, "error.alias-target"}
+)
 
+// addAlias refuses what is a typing error for sure: an alias of ours that
+// leads to nobody of ours.
 func (v *visit) addAlias(alias, target string) error {
+	if _, err := v.s.Store.Resolve(v.Context(), target); errors.Is(err, store.ErrNoSuchUser) {
+		return errAliasTarget
+	}
 	err := v.s.Store.AddAlias(v.Context(), alias, target)
 	if errors.Is(err, store.ErrNotLocal) {
 		return errAliasDomain

@@ -95,6 +95,8 @@ func TestProblems(t *testing.T) {
 		ada   DELETE /api/v1/users/nobody@example.test                  => 404 user-unknown
 		ada   GET    /api/v1/users/nonsense                             => 404 user-unknown
 		ada   POST   /api/v1/aliases {"address":"i@elsewhere.test","target":"bob@example.test"} => 422 alias-domain
+		ada   POST   /api/v1/aliases {"address":"i@example.test","target":"nobody@example.test"} => 422 alias-target
+		ada   POST   /api/v1/aliases {"address":"i@example.test","target":"i@example.test"} => 422 alias-target
 		ada   POST   /api/v1/aliases {"address":"bob@example.test","target":"ada@example.test"} => 409 user-exists
 		ada   DELETE /api/v1/aliases/none@example.test                  => 404 user-unknown
 	`), "\n") {
