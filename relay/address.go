@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
+
+	"github.com/yubin-mail/yubin/internal/message"
 )
 
 // path is an address as it stands in a command. ok is false when it cannot be
@@ -15,8 +17,8 @@ func path(address string, utf8 bool) (_ string, ok bool) {
 		return address, utf8 || isASCII(address)
 	}
 	local, domain := address[:at], address[at+1:]
-	if strings.ContainsAny(local, "\"(),:;<>@[\\] \t") && !strings.HasPrefix(local, `"`) {
-		local = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"`
+	if !strings.HasPrefix(local, `"`) {
+		local = message.QuotedLocal(local)
 	}
 	if !utf8 && !isASCII(domain) {
 		if a, err := idna.Lookup.ToASCII(domain); err == nil {

@@ -78,6 +78,8 @@ func TestRequoted(t *testing.T) {
 		"ada@x":      "ada@x",
 		"a b@x":      `"a b"@x`,
 		"a@b@x":      `"a@b"@x`,
+		"a..b@x":     `"a..b"@x`,
+		"a.@x":       `"a."@x`,
 		`a"b\@x`:     `"a\"b\\"@x`,
 		"a%b!c@x":    "a%b!c@x",
 		"postmaster": "postmaster",

@@ -235,11 +235,10 @@ func elsewhere(to string) ([]store.Recipient, error) {
 // quotes off the local part, so that "a@b"@c looks like something else.
 func requoted(address string) string {
 	at := strings.LastIndexByte(address, '@')
-	if at < 0 || !strings.ContainsAny(address[:at], "\"(),:;<>@[\\] \t") {
+	if at < 0 {
 		return address
 	}
-	local := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(address[:at])
-	return `"` + local + `"` + address[at:]
+	return message.QuotedLocal(address[:at]) + address[at:]
 }
 
 // isText reports whether an address is ASCII, or UTF-8 where that has been

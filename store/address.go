@@ -8,6 +8,8 @@ import (
 	"golang.org/x/net/idna"
 	"golang.org/x/text/secure/precis"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/yubin-mail/yubin/internal/message"
 )
 
 // RFC 5321 §4.5.3.1.1, in octets. That of a domain is what DNS has room for.
@@ -59,7 +61,7 @@ func canonicalLocal(s string) (string, error) {
 			b.WriteByte(in[0])
 		}
 		s = b.String()
-	} else if !isDotString(s) {
+	} else if !message.IsDotString(s) {
 		return "", ErrBadAddress
 	}
 	if s == "" || len(s) > maxLocalPart || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }) {
@@ -68,22 +70,9 @@ func canonicalLocal(s string) (string, error) {
 	// PRECIS folds width and case, and refuses look-alikes (RFC 8265 §3.3).
 	// It also refuses spaces, which only a quoted string can hold.
 	if p, err := precis.UsernameCaseMapped.String(s); err == nil {
-		return quotedLocal(p), nil
+		return message.QuotedLocal(p), nil
 	}
-	return quotedLocal(norm.NFC.String(strings.ToLower(s))), nil
-}
-
-// quotedLocal quotes what cannot be a dot-string: a canonical address is an
-// address still.
-func quotedLocal(s string) string {
-	if !isDotString(s) {
-		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-	}
-	return s
-}
-
-func isDotString(s string) bool {
-	return !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".") && !strings.Contains(s, "..") && !strings.ContainsAny(s, "\"(),:;<>@[\\] ")
+	return message.QuotedLocal(norm.NFC.String(strings.ToLower(s))), nil
 }
 
 // CanonicalDomain gives a domain as lower-case A-labels, without a final dot.

@@ -72,10 +72,7 @@ func (s *Server) resolveOne(ctx context.Context, a message.Address, size int64) 
 
 // requoted writes an address as an envelope has it (RFC 5321 §4.1.2).
 func requoted(a message.Address) string {
-	if strings.ContainsAny(a.Mailbox, "\"(),:;<>@[\\] \t") {
-		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(a.Mailbox) + `"@` + a.Host
-	}
-	return a.Mailbox + "@" + a.Host
+	return message.QuotedLocal(a.Mailbox) + "@" + a.Host
 }
 
 // inEnvelope is an address with its domain in the one form that DNS knows. It

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/yubin-mail/yubin/internal/message"
 )
 
 // SRS rewrites the senders of mail that we hand on, so that SPF passes for us
@@ -61,7 +63,7 @@ func (s SRS) Forward(sender string) (string, error) {
 		kind, inner = "SRS0", s.stamp()+"="+domain+"="+local
 	}
 	rewritten := kind + "=" + s.mac(s.Secrets[0], inner) + "=" + inner
-	rewritten = quoted(rewritten) + "@" + s.Domain
+	rewritten = message.QuotedLocal(rewritten) + "@" + s.Domain
 	if len(rewritten) > 254 {
 		return "", ErrLongSRS
 	}
@@ -88,7 +90,7 @@ func (s SRS) Reverse(address string) (string, error) {
 		return "", ErrForgedSRS
 	}
 	if kind == "SRS1" {
-		return quoted("SRS0"+rest) + "@" + first, nil // rest begins with the separator
+		return message.QuotedLocal("SRS0"+rest) + "@" + first, nil // rest begins with the separator
 	}
 	domain, local, ok := strings.Cut(rest, "=")
 	switch {
@@ -97,11 +99,10 @@ func (s SRS) Reverse(address string) (string, error) {
 	case !s.fresh(first):
 		return "", ErrExpiredSRS
 	}
-	return quoted(local) + "@" + domain, nil
+	return message.QuotedLocal(local) + "@" + domain, nil
 }
 
-// unquoted is what a local part says, and quoted how it is written (RFC 5321
-// §4.1.2).
+// unquoted is what a local part says (RFC 5321 §4.1.2).
 func unquoted(local string) string {
 	if len(local) < 2 || local[0] != '"' {
 		return local
@@ -109,13 +110,6 @@ func unquoted(local string) string {
 	var b strings.Builder
 	quoteInto(&b, local)
 	return b.String()
-}
-
-func quoted(local string) string {
-	if !strings.ContainsAny(local, "\"(),:;<>@[\\] \t") {
-		return local
-	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"`
 }
 
 // cutSRS cuts "SRS0" or "SRS1" and the separator off a local part.

@@ -318,6 +318,21 @@ func localPart(s string) string {
 	return withoutSpace(s)
 }
 
+// QuotedLocal is a local part as an address has it (RFC 5321 §4.1.2): in quotes
+// unless it is a dot-string.
+func QuotedLocal(local string) string {
+	if IsDotString(local) {
+		return local
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"`
+}
+
+// IsDotString reports whether a local part needs no quotes.
+func IsDotString(local string) bool {
+	return !strings.HasPrefix(local, ".") && !strings.HasSuffix(local, ".") && !strings.Contains(local, "..") &&
+		!strings.ContainsAny(local, "\"(),:;<>@[\\] \t")
+}
+
 func withoutSpace(s string) string {
 	if strings.ContainsAny(s, " \t") {
 		return strings.Join(strings.Fields(s), "")
