@@ -64,15 +64,15 @@ func (r *Relay) connect(ctx context.Context, h host, l level) (*conn, *verdict) 
 		p.security = Verified
 	}
 	for _, addr := range addrs {
-		var c *conn
-		if c, v = r.dial(ctx, h, l, addr, p); v == nil {
-			v = c.fit(l, p)
-			if v == nil {
+		c, why := r.dial(ctx, h, l, addr, p)
+		if why == nil {
+			if why = c.fit(l, p); why == nil {
 				return c, nil
 			}
 			c.quit()
 		}
-		r.Log.Debug("no connection", "host", h.name, "addr", addr, "reason", v.reply())
+		r.Log.Debug("no connection", "host", h.name, "addr", addr, "reason", why.reply())
+		v = milder(v, why)
 		if ctx.Err() != nil {
 			break
 		}

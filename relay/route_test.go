@@ -157,6 +157,26 @@ func TestTheOtherAddressIsTried(t *testing.T) {
 	}
 }
 
+// A server is lost for good only when all its addresses are.
+func TestOneAddressRefusesAndOneIsSilent(t *testing.T) {
+	for _, order := range [][2]string{{"127.0.0.2", "127.0.0.3"}, {"127.0.0.3", "127.0.0.2"}} {
+		w := newWorld(t, nil)
+		p := newPeer(t, func(_ *session, stage, _ string) string {
+			if stage == "CONNECT" {
+				return "554 5.3.2 go away"
+			}
+			return ""
+		})
+		w.at("127.0.0.3:25", p)
+		w.dns("beta.test. A "+order[0], "beta.test. A "+order[1])
+		w.run()
+		w.send("bob@beta.test")
+		if o := w.one(); o.Event != Deferred {
+			t.Errorf("%v: %+v", order, o)
+		}
+	}
+}
+
 func TestRoutes(t *testing.T) {
 	hop := func(s string) NextHop {
 		h, err := ParseNextHop(s)
