@@ -30,7 +30,7 @@ func (dir policyFiles) path(domain string) (_ string, ok bool) {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.'
 	}
-	ok = dir != "" && domain != "" && domain[0] != '.' && len(domain) <= maxName-len(".new") &&
+	ok = dir != "" && domain != "" && domain[0] != '.' && len(domain) < maxName &&
 		!strings.ContainsFunc(domain, func(r rune) bool { return !plain(r) })
 	return filepath.Join(string(dir), domain), ok
 }
@@ -52,7 +52,7 @@ func (dir policyFiles) read(now time.Time) (map[string]remembered, error) {
 		if readErr == nil {
 			readErr = json.Unmarshal(text, &f)
 		}
-		if readErr != nil || !now.Before(f.Until) || len(known) >= maxPolicies || strings.HasSuffix(e.Name(), ".new") {
+		if readErr != nil || !now.Before(f.Until) || len(known) >= maxPolicies || e.Name()[0] == '.' {
 			err = errors.Join(err, os.Remove(path))
 			continue
 		}
@@ -90,8 +90,9 @@ func (dir policyFiles) write(domain string, k remembered) error {
 	if err := os.MkdirAll(string(dir), 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+	part := filepath.Join(string(dir), "."+domain) // no domain begins so
+	if err := os.WriteFile(part, text, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path)
+	return os.Rename(part, path)
 }

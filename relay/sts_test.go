@@ -164,10 +164,10 @@ func TestPoliciesOutliveARestart(t *testing.T) {
 		c := w.relay.Config
 		return newPolicies(c)
 	}
-	for _, d := range []string{"beta.test", "gamma.test"} {
+	for _, d := range []string{"beta.test", "gamma.new"} {
 		w.dns("_mta-sts." + d + `. TXT "v=STSv1; id=1;"`)
 	}
-	for _, d := range []string{"beta.test", "gamma.test"} {
+	for _, d := range []string{"beta.test", "gamma.new"} {
 		if w.relay.sts.policy(t.Context(), d) == nil {
 			t.Fatal(d)
 		}
@@ -176,16 +176,16 @@ func TestPoliciesOutliveARestart(t *testing.T) {
 	if all, err := os.ReadDir(dir); err != nil || len(all) != 2 {
 		t.Errorf("%v, %v", all, err)
 	}
-	for _, damage := range []string{"damaged.test", "half.test.new"} {
+	for _, damage := range []string{"damaged.test", ".half.test"} {
 		if err := os.WriteFile(filepath.Join(dir, damage), []byte("{"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	text = "version: STSv1\nmode: none\nmax_age: 86400\n"
 	w.zone.Remove("_mta-sts.beta.test", "")
-	w.zone.Fail("_mta-sts.gamma.test", testdns.Servfail)
+	w.zone.Fail("_mta-sts.gamma.new", testdns.Servfail)
 	p := again()
-	for _, d := range []string{"beta.test", "gamma.test"} {
+	for _, d := range []string{"beta.test", "gamma.new"} {
 		if found := p.policy(t.Context(), d); found == nil || !found.enforce || !found.allows("mx.beta.test") || found.allows("mx.gamma.test") {
 			t.Errorf("%s: %+v", d, found)
 		}
