@@ -63,6 +63,9 @@ func (n *Notices) compose(p report, o original, utf8 bool) []byte {
 		part("text/plain; charset=utf-8", "base64", "Notification", base64Lines(words))
 	}
 	status := n.status(p)
+	if !utf8 { // RFC 3464 §2.1: it is ASCII, whatever a server has said
+		status = question(status)
+	}
 	part("message/"+global+"delivery-status", eightBit(status), "Delivery report", []byte(status))
 	isGlobal := utf8 && !isASCII(string(o.header))
 	switch {
@@ -77,6 +80,16 @@ func (n *Notices) compose(p report, o original, utf8 bool) []byte {
 	}
 	_ = w.Close() // a buffer takes everything
 	return b.Bytes()
+}
+
+// question puts question marks where text is more than ASCII.
+func question(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 0x80 {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 func eightBit(s string) string {

@@ -92,6 +92,34 @@ Last-Attempt-Date: Mon, 23 Nov 2026 09:00:00 +0000
 	}
 }
 
+// RFC 3464 §2.1: what programs read is ASCII, though a server's words and what
+// a sender wants to hear again may not be; people see them.
+func TestStatusIsASCII(t *testing.T) {
+	w := newWorld(t, nil)
+	w.beta(func(_ *session, stage, _ string) string {
+		if stage == "RCPT" {
+			return "550 5.1.1 宛先不明"
+		}
+		return ""
+	})
+	w.run()
+	w.accept(store.Delivery{Sender: "ada@alpha.test", Recipients: to("bob@beta.test", store.DSN{EnvelopID: "é"})})
+	w.one()
+	raw := w.notices()[0]
+	s, err := message.Summarize(strings.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := s.Root.Children[1]
+	if got := text(part, raw); !isASCII(got) || part.Encoding != "" || part.Subtype != "delivery-status" || !strings.Contains(got, "Diagnostic-Code: smtp; 550 5.1.1 ????\r\n") ||
+		!strings.Contains(got, "Original-Envelope-Id: ?\r\n") {
+		t.Errorf("%s: %s", part.Encoding, got)
+	}
+	if words := text(s.Root.Children[0], raw); !strings.Contains(words, "550 5.1.1 宛先不明") {
+		t.Errorf("%s", words)
+	}
+}
+
 func TestReturnedParts(t *testing.T) {
 	large := letter + strings.Repeat("A line of a mail that is large.\r\n", 5000)
 	huge := letter + strings.Repeat("A line of a mail that is large.\r\n", 50000)

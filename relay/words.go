@@ -31,7 +31,8 @@ var english = language{
 	expanded: "This address stands for several, to each of which the message goes on.",
 	unvouched: "A message that an alias here leads elsewhere could not be delivered to the\n" +
 		"recipients below. Its sender, <%s>, has not been told:\n" +
-		"nobody vouches for that address, and it may be forged.",
+		"nobody vouches for that address, which may be forged, or it has asked for\n" +
+		"no such notice.",
 	subject: "Subject:",
 	said:    "The server %s said: %s",
 	expired: "It was tried for %s.",
@@ -81,7 +82,8 @@ var japanese = language{
 	expanded: "この宛先は複数の宛先をまとめたもので、メールはそれぞれに転送されます。",
 	unvouched: "別名の転送先に指定されている下記の宛先に、メールを配信できませんでした。\n" +
 		"差出人 <%s> には知らせていません。\n" +
-		"本人のアドレスと確かめられず、偽りのおそれがあるためです。",
+		"本人のアドレスと確かめられず偽りのおそれがあるか、\n" +
+		"差出人が通知を望んでいないためです。",
 	subject: "件名:",
 	said:    "サーバー %s の応答: %s",
 	expired: "%sのあいだ再送を試みました。",
