@@ -3,7 +3,7 @@
 // the outcome together with the notice that the sender may have to get.
 //
 // It is not a server, and it decides nothing about who may send: what is in
-// the queue has been accepted. Signatures are made by a function it is given.
+// the queue has been accepted, and signed where it is to be.
 //
 // The promise is at-least-once. A mail leaves the queue in the transaction
 // that records that another server has taken it (or that nobody will), with

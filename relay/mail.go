@@ -16,15 +16,13 @@ import (
 const maxLine = 998
 
 // mail is what is sent of a queued message: its bytes without our Return-Path
-// (RFC 5321 §4.4), converted where a server could not take them, and with a
-// signature before them.
+// (RFC 5321 §4.4), converted where a server could not take them.
 type mail struct {
-	r         *Relay
-	body      io.ReaderAt
-	size      int64
-	signature []byte
-	facts     facts
-	closers   []io.Closer
+	r       *Relay
+	body    io.ReaderAt
+	size    int64
+	facts   facts
+	closers []io.Closer
 
 	plain *mail // converted to 7 bits, once a server has needed it
 }
@@ -58,8 +56,7 @@ func (r *Relay) openMail(ctx context.Context, q store.Queued) (*mail, error) {
 		m.body, m.size = body, body.Size()
 		m.closers = append(m.closers, body)
 	}
-	err = m.prepare(ctx)
-	if err != nil {
+	if err := m.prepare(); err != nil {
 		m.close()
 		return nil, err
 	}
@@ -77,8 +74,8 @@ func (m *mail) close() {
 	}
 }
 
-// prepare leaves out our Return-Path, makes lines short enough, and signs.
-func (m *mail) prepare(ctx context.Context) error {
+// prepare leaves out our Return-Path and makes lines short enough.
+func (m *mail) prepare() error {
 	skip, err := returnPath(m.body)
 	if err != nil {
 		return err
@@ -91,11 +88,9 @@ func (m *mail) prepare(ctx context.Context) error {
 		return never("6.0", "the message holds a bare CR or LF, which cannot be sent")
 	}
 	if m.facts.longLines {
-		if err := m.convert(false); err != nil {
-			return err
-		}
+		return m.convert(false)
 	}
-	return m.sign(ctx)
+	return nil
 }
 
 // returnPath is how long the Return-Path is that we put first.
@@ -164,14 +159,10 @@ func (m *mail) scan() error {
 }
 
 // sevenBit is the mail as a server without 8BITMIME can take it.
-func (m *mail) sevenBit(ctx context.Context) (*mail, error) {
+func (m *mail) sevenBit() (*mail, error) {
 	if m.plain == nil {
 		p := &mail{r: m.r, body: m.body, size: m.size, facts: m.facts}
-		err := p.convert(true)
-		if err == nil {
-			err = p.sign(ctx)
-		}
-		if err != nil {
+		if err := p.convert(true); err != nil {
 			p.close()
 			return nil, err
 		}
@@ -192,41 +183,6 @@ func (m *mail) convert(sevenBit bool) error {
 	return m.scan()
 }
 
-// sign asks for a signature of a mail that began here: from a user who had
-// logged in, which our own Received field says, or from ourselves, when there
-// is none. Whoever writes our names into mail that is only passed on gets none.
-func (m *mail) sign(ctx context.Context) (err error) {
-	if m.r.Sign == nil || !beganHere(m.facts.header) {
-		return nil
-	}
-	from := message.ParseAddresses(strings.Join(message.Field(m.facts.header, "From"), ","), 1)
-	if len(from) == 0 {
-		return nil
-	}
-	m.signature, err = m.r.Sign(ctx, strings.ToLower(from[0].Host), m.body, m.size)
-	if err != nil {
-		return fmt.Errorf("sign for %s: %w", from[0].Host, err)
-	}
-	return nil
-}
-
-// beganHere looks at the topmost trace field, which is always ours.
-func beganHere(header []byte) bool {
-	received := message.Field(header, "Received")
-	if len(received) == 0 {
-		return true
-	}
-	words := strings.Fields(received[0])
-	for i, w := range words[:len(words)-min(1, len(words))] {
-		if w == "with" {
-			// RFC 3848: the final A says that the client had logged in.
-			with := strings.TrimSuffix(words[i+1], ";")
-			return strings.HasSuffix(with, "SMTPA") || strings.HasSuffix(with, "SMTPSA")
-		}
-	}
-	return false
-}
-
 // wantsNoTLS reports RFC 8689 §3: the sender prefers delivery to safety.
 func (m *mail) wantsNoTLS() bool {
 	v := message.Field(m.facts.header, "TLS-Required")
@@ -243,7 +199,6 @@ func (m *mail) WriteTo(w io.Writer) (total int64, err error) {
 			total += int64(n)
 		}
 	}
-	write(m.signature)
 	start := true
 	buf := make([]byte, min(m.size+1, 64<<10))
 	for off := int64(0); off < m.size && err == nil; {

@@ -2,9 +2,7 @@ package relay
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"io"
 	"strings"
 	"testing"
 
@@ -149,55 +147,6 @@ func TestServersThatLackExtensions(t *testing.T) {
 				t.Errorf("got %q", got[0].text)
 			}
 		})
-	}
-}
-
-func TestSignatures(t *testing.T) {
-	var asked []string
-	w := newWorld(t, func(c *Config) {
-		c.Sign = func(_ context.Context, from string, raw io.ReaderAt, size int64) ([]byte, error) {
-			b := make([]byte, size)
-			if _, err := raw.ReadAt(b, 0); err != nil {
-				return nil, err
-			}
-			asked = append(asked, from)
-			if from != "alpha.test" || strings.Contains(string(b), "Return-Path") {
-				return nil, nil
-			}
-			return []byte("DKIM-Signature: v=1\r\n"), nil
-		}
-	})
-	p := w.beta(nil)
-	w.run()
-	passedOn := strings.Replace(letter, "ESMTPSA", "ESMTPS", 1)
-	for _, c := range []struct {
-		body   string
-		signed bool
-	}{{letter, true}, {passedOn, false}, {strings.Replace(letter, "Ada <ada@alpha.test>", "gus@gamma.test", 1), false}, {letter[strings.Index(letter, "From:"):], true}} {
-		w.accept(store.Delivery{Sender: "ada@alpha.test", Body: store.Bytes(c.body), Recipients: to("bob@beta.test", store.DSN{})})
-		if o := w.one(); o.Event != Delivered {
-			t.Fatalf("%+v", o)
-		}
-		got := p.got()
-		if text := got[len(got)-1].text; strings.HasPrefix(text, "DKIM-Signature: v=1\r\n") != c.signed || strings.Contains(text, "Return-Path") {
-			t.Errorf("%q", text)
-		}
-	}
-	if len(asked) != 3 {
-		t.Errorf("asked for %q", asked)
-	}
-}
-
-// A signature that cannot be made lets the mail wait.
-func TestWithoutASignatureTheMailWaits(t *testing.T) {
-	w := newWorld(t, func(c *Config) {
-		c.Sign = func(context.Context, string, io.ReaderAt, int64) ([]byte, error) { return nil, errors.New("no key") }
-	})
-	p := w.beta(nil)
-	w.run()
-	w.send("bob@beta.test")
-	if o := w.one(); o.Event != Deferred || strings.Contains(o.Reply, "key") || len(p.got()) != 0 {
-		t.Errorf("%+v", o)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -64,10 +63,6 @@ type Config struct {
 	Clock Clock        // nil is the real one
 	Log   *slog.Logger // nil discards
 
-	// Sign returns header fields, each with its CRLF, to put before a mail
-	// that began on this server; from is the domain in its From field. None
-	// is no signature, an error lets the mail wait. nil signs nothing.
-	Sign func(ctx context.Context, from string, raw io.ReaderAt, size int64) (header []byte, err error)
 	// Tap records the conversations; nil does not.
 	Tap *wiretap.Tap
 	// Observe hears of every outcome after it has been recorded. It must not

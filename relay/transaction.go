@@ -85,7 +85,7 @@ const maxRecipients = 100
 
 // transact is one MAIL … DATA. Its result is as that of send.
 func (c *conn) transact(ctx context.Context, m *mail, to []*recipient) *verdict {
-	m, utf8, v := c.suit(ctx, m, to)
+	m, utf8, v := c.suit(m, to)
 	if v != nil {
 		settleAll(to, c, v)
 		return nil
@@ -136,7 +136,7 @@ func (c *conn) transact(ctx context.Context, m *mail, to []*recipient) *verdict 
 }
 
 // suit chooses the form of a mail that the server can take.
-func (c *conn) suit(ctx context.Context, m *mail, to []*recipient) (_ *mail, utf8 bool, v *verdict) {
+func (c *conn) suit(m *mail, to []*recipient) (_ *mail, utf8 bool, v *verdict) {
 	if to[0].UTF8 {
 		utf8 = c.offers("SMTPUTF8")
 		if !utf8 && m.facts.utf8Header {
@@ -145,7 +145,7 @@ func (c *conn) suit(ctx context.Context, m *mail, to []*recipient) (_ *mail, utf
 		}
 	}
 	if (m.facts.eightBit || m.facts.utf8Header) && !c.offers("8BITMIME") {
-		plain, err := m.sevenBit(ctx)
+		plain, err := m.sevenBit()
 		switch {
 		case errors.As(err, &v):
 			return nil, false, v
@@ -157,18 +157,16 @@ func (c *conn) suit(ctx context.Context, m *mail, to []*recipient) (_ *mail, utf
 	}
 	// RFC 1870 §6.1; without a number the limit is unknown.
 	var limit int64
-	if _, err := fmt.Sscan(c.extensions["SIZE"], &limit); err == nil && limit > 0 && m.total() > limit {
-		return nil, false, never("3.4", "the message has %d octets, and %s takes no more than %d", m.total(), c.host.name, limit)
+	if _, err := fmt.Sscan(c.extensions["SIZE"], &limit); err == nil && limit > 0 && m.size > limit {
+		return nil, false, never("3.4", "the message has %d octets, and %s takes no more than %d", m.size, c.host.name, limit)
 	}
 	return m, utf8, nil
 }
 
-func (m *mail) total() int64 { return int64(len(m.signature)) + m.size }
-
 func (c *conn) mailParameters(m *mail, q store.Queued, utf8 bool) string {
 	var b strings.Builder
 	if c.offers("SIZE") {
-		fmt.Fprintf(&b, " SIZE=%d", m.total())
+		fmt.Fprintf(&b, " SIZE=%d", m.size)
 	}
 	if c.offers("8BITMIME") && (m.facts.eightBit || m.facts.utf8Header) {
 		b.WriteString(" BODY=8BITMIME")
@@ -280,7 +278,7 @@ func (c *conn) reset() *verdict {
 // data sends the message, and settles to.
 func (c *conn) data(m *mail, to []*recipient) *verdict {
 	// However steadily a server reads, it does not take for ever.
-	until := time.Now().Add(c.timeouts.DataBlock + time.Duration(m.total()/minRate)*time.Second)
+	until := time.Now().Add(c.timeouts.DataBlock + time.Duration(m.size/minRate)*time.Second)
 	w := c.out
 	w.Reset(deadlineWriter{c, until})
 	var err error
