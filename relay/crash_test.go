@@ -28,17 +28,14 @@ func child(dir string) error {
 	if err != nil {
 		return err
 	}
-	r, err := New(Config{
-		Hostname: "mail.alpha.test", Store: st, Resolver: &DNS{}, NoSTS: true, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	r := New(Config{
+		Hostname: "mail.alpha.test", Store: st, NoSTS: true, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Routes: map[string][]NextHop{"beta.test": {{Host: "127.0.0.1", Port: 25}}},
 		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, os.Getenv("RELAY_CRASH_PEER"))
 		},
 		Observe: func(o Outcome) { fmt.Println(o.Event, o.Recipient) },
 	})
-	if err != nil {
-		return err
-	}
 	return r.Run(context.Background())
 }
 

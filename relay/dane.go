@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/yubin-mail/yubin/internal/resolve"
 )
 
 // The usages of TLSA that count between mail servers (RFC 7672 §3.1).
@@ -22,13 +24,13 @@ const (
 // dane looks up what DNSSEC says of a host's certificate. required is true
 // when it says anything, and the connection must then be TLS; usable are the
 // records that can be checked (RFC 7672 §2.2).
-func (r *Relay) dane(ctx context.Context, h host, addrAuthentic bool) (required bool, usable []TLSA, v *verdict) {
+func (r *Relay) dane(ctx context.Context, h host, addrAuthentic bool) (required bool, usable []resolve.TLSA, v *verdict) {
 	if r.NoDANE || !h.mx || !h.authentic || !addrAuthentic {
 		return false, nil, nil
 	}
 	records, authentic, err := r.Resolver.LookupTLSA(ctx, "_"+strconv.Itoa(h.port)+"._tcp."+h.name)
 	switch {
-	case errors.Is(err, ErrNoSuchName):
+	case errors.Is(err, resolve.ErrNoSuchName):
 		return false, nil, nil
 	case err != nil:
 		// RFC 7672 §2.2.1: somebody may be hiding the records.
@@ -45,7 +47,7 @@ func (r *Relay) dane(ctx context.Context, h host, addrAuthentic bool) (required 
 }
 
 // matches reports whether a record is about cert (RFC 6698 §2.1).
-func (t TLSA) matches(cert *x509.Certificate) bool {
+func matches(t resolve.TLSA, cert *x509.Certificate) bool {
 	data := cert.Raw
 	if t.Selector == 1 {
 		data = cert.RawSubjectPublicKeyInfo
@@ -64,7 +66,7 @@ func (t TLSA) matches(cert *x509.Certificate) bool {
 // verifyDANE checks a handshake against records. names are those that a
 // certificate below a trusted authority may have; the server's own
 // certificate is good whatever its names and dates are (RFC 7672 §3.1.1).
-func verifyDANE(state tls.ConnectionState, records []TLSA, names []string, now time.Time) error {
+func verifyDANE(state tls.ConnectionState, records []resolve.TLSA, names []string, now time.Time) error {
 	chain := state.PeerCertificates
 	if len(chain) == 0 {
 		return errors.New("the server has shown no certificate")
@@ -72,13 +74,13 @@ func verifyDANE(state tls.ConnectionState, records []TLSA, names []string, now t
 	anchors, above := x509.NewCertPool(), x509.NewCertPool()
 	for _, t := range records {
 		if t.Usage == daneEE {
-			if t.matches(chain[0]) {
+			if matches(t, chain[0]) {
 				return nil
 			}
 			continue
 		}
 		for _, cert := range chain {
-			if t.matches(cert) {
+			if matches(t, cert) {
 				anchors.AddCert(cert)
 			}
 		}

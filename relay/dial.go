@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/yubin-mail/yubin/internal/resolve"
 	"github.com/yubin-mail/yubin/wiretap"
 )
 
@@ -26,7 +27,7 @@ const (
 // protection is what a connection to one address must fulfil.
 type protection struct {
 	security Security
-	dane     []TLSA
+	dane     []resolve.TLSA
 	names    []string // one of which a certificate below a DANE authority must have
 }
 

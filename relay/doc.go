@@ -17,8 +17,8 @@
 //   - relay.go leases what is due and gives it to destinations
 //   - destination.go has the connections to one destination and their mail
 //   - attempt.go tries one mail at one server after another
-//   - route.go, resolver.go find the servers; sts.go and dane.go say how much
-//     their identity must be proven
+//   - route.go finds the servers; sts.go and dane.go say how much their
+//     identity must be proven
 //   - dial.go brings a connection up to the point where mail can be sent
 //   - client.go is one connection, transaction.go one mail on it
 //   - mail.go, convert.go make ready what is sent

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/yubin-mail/yubin/internal/resolve"
 	"github.com/yubin-mail/yubin/store"
 	"github.com/yubin-mail/yubin/wiretap"
 )
@@ -24,7 +25,7 @@ type Config struct {
 	Names []string
 	Store *store.Store
 
-	Resolver Resolver // nil is SystemDNS
+	Resolver Resolver // nil is that of the system
 	// Dial makes connections; nil is a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -80,13 +81,9 @@ func orElse[T comparable](p *T, def T) {
 	}
 }
 
-func (c Config) withDefaults() (Config, error) {
+func (c Config) withDefaults() Config {
 	if c.Resolver == nil {
-		system, err := SystemDNS()
-		if err != nil {
-			return c, err
-		}
-		c.Resolver = system
+		c.Resolver = new(resolve.DNS)
 	}
 	if c.Dial == nil {
 		c.Dial = new(net.Dialer).DialContext
@@ -114,7 +111,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Notices == nil {
 		c.Notices = &Notices{Hostname: c.Hostname, Store: c.Store, Now: c.Clock.Now, Log: c.Log}
 	}
-	return c, nil
+	return c
 }
 
 // Relay brings queued mail to other servers. Make it with [New].
@@ -139,11 +136,8 @@ type Relay struct {
 }
 
 // New makes a Relay that Run sets to work.
-func New(c Config) (*Relay, error) {
-	c, err := c.withDefaults()
-	if err != nil {
-		return nil, err
-	}
+func New(c Config) *Relay {
+	c = c.withDefaults()
 	r := &Relay{
 		Config:       c,
 		stopping:     make(chan struct{}),
@@ -154,7 +148,7 @@ func New(c Config) (*Relay, error) {
 		waiting:      make(map[string]int),
 	}
 	r.sts = newPolicies(c)
-	return r, nil
+	return r
 }
 
 // Bounds on what is leased and not yet done. A domain that has readAhead jobs

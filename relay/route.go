@@ -8,7 +8,17 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/yubin-mail/yubin/internal/resolve"
 )
+
+// Resolver answers questions about DNS, as [resolve.DNS] says.
+type Resolver interface {
+	LookupMX(ctx context.Context, domain string) (mx []resolve.MX, authentic bool, err error)
+	LookupAddr(ctx context.Context, host string) (addrs []netip.Addr, authentic bool, err error)
+	LookupTXT(ctx context.Context, name string) (texts []string, authentic bool, err error)
+	LookupTLSA(ctx context.Context, name string) (records []resolve.TLSA, authentic bool, err error)
+}
 
 // host is a server that may take the mail of a destination.
 type host struct {
@@ -78,29 +88,29 @@ func literal(domain string) (netip.Addr, bool) {
 func (r *Relay) exchangers(ctx context.Context, domain string, l level) ([]host, *verdict) {
 	list, authentic, err := r.Resolver.LookupMX(ctx, domain)
 	switch {
-	case errors.Is(err, ErrNoSuchName):
+	case errors.Is(err, resolve.ErrNoSuchName):
 		return nil, never("1.2", "the domain %s does not exist", domain)
 	case err != nil:
 		r.Log.Debug("DNS", "domain", domain, "err", err)
 		return nil, later("4.3", "the mail servers of %s cannot be looked up at present", domain)
 	case len(list) == 0:
 		// RFC 5321 §5.1: the domain itself is its only mail exchanger.
-		list = []MX{{Host: domain}}
+		list = []resolve.MX{{Host: domain}}
 	case len(list) == 1 && list[0].Host == "":
 		return nil, never("1.10", "the domain %s accepts no mail", domain) // RFC 7505 §3
 	}
 	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	slices.SortStableFunc(list, func(a, b MX) int { return cmp.Compare(a.Preference, b.Preference) })
+	slices.SortStableFunc(list, func(a, b resolve.MX) int { return cmp.Compare(a.Preference, b.Preference) })
 	// RFC 5321 §5.1: of the exchangers that are not better than us none must
 	// be used, or the mail would come back.
-	if us := slices.IndexFunc(list, func(m MX) bool { return r.isUs(m.Host) }); us >= 0 {
+	if us := slices.IndexFunc(list, func(m resolve.MX) bool { return r.isUs(m.Host) }); us >= 0 {
 		limit := list[us].Preference
-		list = slices.DeleteFunc(list, func(m MX) bool { return m.Preference >= limit })
+		list = slices.DeleteFunc(list, func(m resolve.MX) bool { return m.Preference >= limit })
 		if len(list) == 0 {
 			return nil, never("4.6", "mail for %s would come back: its mail server is this one", domain)
 		}
 	}
-	list = slices.DeleteFunc(list, func(m MX) bool { return m.Host == "" })
+	list = slices.DeleteFunc(list, func(m resolve.MX) bool { return m.Host == "" })
 	list = list[:min(len(list), maxHosts)]
 
 	var policy *policy
@@ -140,9 +150,9 @@ func (r *Relay) addresses(ctx context.Context, h host) (addrs []netip.Addr, auth
 		var err error
 		addrs, authentic, err = r.Resolver.LookupAddr(ctx, h.name)
 		switch {
-		case (errors.Is(err, ErrNoSuchName) || err == nil && len(addrs) == 0) && h.name == h.domain:
+		case (errors.Is(err, resolve.ErrNoSuchName) || err == nil && len(addrs) == 0) && h.name == h.domain:
 			return nil, false, never("1.2", "the domain %s has no mail server", h.domain)
-		case errors.Is(err, ErrNoSuchName), err == nil && len(addrs) == 0:
+		case errors.Is(err, resolve.ErrNoSuchName), err == nil && len(addrs) == 0:
 			return nil, false, never("4.4", "the mail server %s has no address", h.name)
 		case err != nil:
 			r.Log.Debug("DNS", "host", h.name, "err", err)

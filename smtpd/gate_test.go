@@ -2,21 +2,19 @@ package smtpd
 
 import (
 	"bytes"
-	"context"
-	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/yubin-mail/yubin/internal/mailauth"
 	"github.com/yubin-mail/yubin/internal/message"
+	"github.com/yubin-mail/yubin/internal/resolve"
 	"github.com/yubin-mail/yubin/internal/testdns"
 	"github.com/yubin-mail/yubin/store"
 )
 
 // gate gives the server a gate that asks a DNS server with these records.
-func (h *house) gate(p mailauth.Policy, records ...string) *net.Resolver {
+func (h *house) gate(p mailauth.Policy, records ...string) resolve.Net {
 	h.Helper()
 	zone, err := testdns.New(records...)
 	if err != nil {
@@ -27,9 +25,7 @@ func (h *house) gate(p mailauth.Policy, records ...string) *net.Resolver {
 		h.Fatal(err)
 	}
 	h.Cleanup(func() { server.Close() })
-	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, server.Addr)
-	}}
+	resolver := resolve.Net{DNS: &resolve.DNS{Servers: []string{server.Addr}}}
 	h.config.Gate = &mailauth.Gate{
 		Verifier: &mailauth.Verifier{Resolver: resolver, Hostname: "mx.example.test"},
 		Policy:   func(string) mailauth.Policy { return p },
@@ -178,7 +174,7 @@ func TestDNSThatIsDownDefers(t *testing.T) {
 	h := newHouse(t)
 	h.user("ada@example.test", "secret")
 	resolver := h.gate(mailauth.Policy{SPF: mailauth.Refuse})
-	resolver.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, fmt.Errorf("no network") }
+	resolver.DNS.Servers = []string{"127.0.0.1:0"} // where nobody can be
 	if got := h.client().deliver(letter, "451"); !strings.HasPrefix(got, "451 4.7.24 ") {
 		t.Errorf("%s", got)
 	}

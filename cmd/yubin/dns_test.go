@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/yubin-mail/yubin/internal/mailauth"
+	"github.com/yubin-mail/yubin/internal/resolve"
 )
 
 // TestZoneIsReadAgain changes a zone and a key folder while they are served.
@@ -43,9 +43,7 @@ func TestZoneIsReadAgain(t *testing.T) {
 		return ""
 	}
 	server := strings.TrimPrefix(next("DNS "), "DNS ")
-	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, server)
-	}}
+	resolver := resolve.Net{DNS: &resolve.DNS{Servers: []string{server}}}
 	has := func(name, want string) {
 		t.Helper()
 		texts, err := resolver.LookupTXT(ctx, name)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/yubin-mail/yubin/internal/mailauth"
+	"github.com/yubin-mail/yubin/internal/resolve"
 	"github.com/yubin-mail/yubin/store"
 )
 
@@ -52,25 +52,20 @@ func (s *settings) gate(remember func(kind string) (*store.Memory, error)) (*mai
 	return g, nil
 }
 
-// dnsServer is the resolver that the settings name, with its port; "" is the
-// system's.
-func (s *settings) dnsServer() string {
-	if _, _, err := net.SplitHostPort(s.DNSResolver); err == nil || s.DNSResolver == "" {
-		return s.DNSResolver
+// resolver is the one that the settings name, or the system's.
+func (s *settings) resolver() *resolve.DNS {
+	server := s.DNSResolver
+	if server == "" {
+		return new(resolve.DNS)
 	}
-	return net.JoinHostPort(strings.Trim(s.DNSResolver, "[]"), "53")
+	if _, _, err := net.SplitHostPort(server); err != nil {
+		server = net.JoinHostPort(strings.Trim(server, "[]"), "53")
+	}
+	return &resolve.DNS{Servers: []string{server}, Trusted: true}
 }
 
 // checkResolver asks about mail that comes in.
-func (s *settings) checkResolver() *net.Resolver {
-	server := s.dnsServer()
-	if server == "" {
-		return net.DefaultResolver
-	}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, server)
-	}}
-}
+func (s *settings) checkResolver() mailauth.Resolver { return resolve.Net{DNS: s.resolver()} }
 
 // trustedNetworks are those whose clients are not judged.
 func (s *settings) trustedNetworks() (all []netip.Prefix, err error) {

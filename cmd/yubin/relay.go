@@ -39,11 +39,7 @@ func (n *node) send() error {
 		return err
 	}
 	n.cfg.staging.apply(&c)
-	r, err := relay.New(c)
-	if err != nil {
-		return err
-	}
-	n.run("relay", outgoing{r}, nil)
+	n.run("relay", outgoing{relay.New(c)}, nil)
 	return nil
 }
 
@@ -85,6 +81,7 @@ func (s *settings) authorities() (*x509.CertPool, error) {
 func (s *settings) relay() (c relay.Config, err error) {
 	c = relay.Config{
 		Hostname:     s.Hostname,
+		Resolver:     s.resolver(),
 		AllowPrivate: s.RelayAllowPrivate,
 		WarnAfter:    s.RelayWarnAfter,
 		MaxAge:       s.RelayMaxAge,
@@ -117,9 +114,6 @@ func (s *settings) relay() (c relay.Config, err error) {
 			return c, of("relay.schedule", fmt.Errorf("%q is not a duration such as 10m", text))
 		}
 		c.Schedule = append(c.Schedule, wait)
-	}
-	if server := s.dnsServer(); server != "" {
-		c.Resolver = &relay.DNS{Servers: []string{server}, Trusted: true}
 	}
 	return c, nil
 }

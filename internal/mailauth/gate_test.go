@@ -2,14 +2,13 @@ package mailauth
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/yubin-mail/yubin/internal/resolve"
 	"github.com/yubin-mail/yubin/internal/testdns"
 )
 
@@ -184,7 +183,7 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// TestOverTheWire asks a DNS server through net.Resolver.
+// TestOverTheWire asks a DNS server as the program does.
 func TestOverTheWire(t *testing.T) {
 	dns, err := testdns.New(
 		`author.test. TXT "v=spf1 mx -all"`, `author.test. MX 10 out.author.test.`, `out.author.test. A 192.0.2.7`,
@@ -205,9 +204,7 @@ func TestOverTheWire(t *testing.T) {
 	}
 	defer server.Close()
 	v := testVerifier(nil)
-	v.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, server.Addr)
-	}}
+	v.Resolver = resolve.Net{DNS: &resolve.DNS{Servers: []string{server.Addr}}}
 
 	r := check(t, v, signedLetter(t))
 	if r.IPRev.Value != Pass || r.MailFrom.Value != Pass || r.DMARC.Value != Pass || len(r.DKIM) != 2 || r.DKIM[0].Value != Pass || r.NullMX {
@@ -219,9 +216,7 @@ func TestOverTheWire(t *testing.T) {
 		t.Errorf("a null MX: %v", err)
 	}
 	dead := testVerifier(nil)
-	dead.Resolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
-		return nil, errors.New("connection refused")
-	}}
+	dead.Resolver = resolve.Net{DNS: &resolve.DNS{Servers: []string{"127.0.0.1:0"}}} // where nobody can be
 	if r := check(t, dead, signedLetter(t)); r.IPRev.Value != TempError || r.MailFrom.Value != TempError || r.DKIM[0].Value != TempError || r.DMARC.Value != TempError {
 		t.Errorf("without a name server: %s", r.Header())
 	} else if bytes.Contains(r.Header(), []byte("connection")) {

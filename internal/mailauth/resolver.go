@@ -11,9 +11,9 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Resolver is what we ask of DNS. [net.Resolver] is one. It is asked from
-// several goroutines, for rooted names, and answers with a [*net.DNSError] as
-// net.Resolver does.
+// Resolver is what we ask of DNS. It is asked from several goroutines, for
+// rooted names of any octets, and answers as a [net.Resolver] does, with a
+// [*net.DNSError].
 type Resolver interface {
 	LookupTXT(ctx context.Context, name string) ([]string, error)
 	LookupMX(ctx context.Context, name string) ([]*net.MX, error)

@@ -150,7 +150,16 @@ func (z *Zone) Asked(name string) int {
 	return z.asked[canonical(name)]
 }
 
-func canonical(name string) string { return strings.ToLower(dns.Fqdn(name)) }
+// canonical is a name in one spelling: a zone file may write an octet as a
+// number, where a question has it as itself.
+func canonical(name string) string {
+	name = dns.Fqdn(name)
+	wire := make([]byte, 256)
+	if _, err := dns.PackDomainName(name, wire, 0, nil, false); err == nil {
+		name, _, _ = dns.UnpackDomainName(wire, 0)
+	}
+	return strings.ToLower(name)
+}
 
 // maxAliases bounds a chain of CNAME records, which may be a ring.
 const maxAliases = 8

@@ -1,10 +1,14 @@
-package relay
+package resolve
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,9 +75,6 @@ func TestTheNextResolverIsAsked(t *testing.T) {
 	if mx, _, err := d.LookupMX(t.Context(), "beta.test"); err != nil || len(mx) != 1 || mx[0] != (MX{"mx.beta.test", 10}) {
 		t.Errorf("%v %v", mx, err)
 	}
-	if _, _, err := new(DNS).LookupMX(t.Context(), "beta.test"); err == nil {
-		t.Error("nobody has answered")
-	}
 }
 
 func TestLargeAnswersAreWhole(t *testing.T) {
@@ -108,5 +109,65 @@ func TestAuthenticAnswers(t *testing.T) {
 	d.Trusted = false
 	if _, authentic, _ := d.LookupMX(ctx, "beta.test"); authentic {
 		t.Error("a resolver far away is believed")
+	}
+}
+
+// TestNamesOfAnyOctets asks for what SPF's macros make of addresses, and reads
+// what is written with escapes.
+func TestNamesOfAnyOctets(t *testing.T) {
+	_, d := newDNS(t, `%\(odd\)\032\;\\\@\255.test. TXT "a\"b\\c\009d"`, `plain.test. CNAME %\(odd\)\032\;\\\@\255.test.`,
+		"beta.test. MX 10 mx.beta.test.", `beta.test. MX 20 m\"x.beta.test.`, "null.test. MX 0 .",
+		"7.2.0.192.in-addr.arpa. PTR out.beta.test.", `7.2.0.192.in-addr.arpa. PTR \010evil.test.`)
+	n, ctx := Net{d}, t.Context()
+	if texts, err := n.LookupTXT(ctx, "plain.test."); err != nil || !slices.Equal(texts, []string{"a\"b\\c\td"}) {
+		t.Errorf("%q %v", texts, err)
+	}
+	if texts, err := n.LookupTXT(ctx, "%(odd) ;\\@\xff..test."); err == nil {
+		t.Errorf("a name that cannot be one: %q", texts)
+	}
+	if texts, err := n.LookupTXT(ctx, "%(odd) ;\\@\xff.test."); err != nil || len(texts) != 1 {
+		t.Errorf("%q %v", texts, err)
+	}
+	for _, name := range []string{"gone.test.", "a..test.", "beta.test."} {
+		var e *net.DNSError
+		if _, err := n.LookupTXT(ctx, name); !errors.As(err, &e) || !e.IsNotFound {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if mx, err := n.LookupMX(ctx, "beta.test."); err != nil || len(mx) != 1 || *mx[0] != (net.MX{Host: "mx.beta.test.", Pref: 10}) {
+		t.Errorf("%v %v", mx, err)
+	}
+	if mx, err := n.LookupMX(ctx, "null.test."); err != nil || len(mx) != 1 || mx[0].Host != "." {
+		t.Errorf("%v %v", mx, err)
+	}
+	if names, err := n.LookupAddr(ctx, "192.0.2.7"); err != nil || !slices.Equal(names, []string{"out.beta.test."}) {
+		t.Errorf("%q %v", names, err)
+	}
+}
+
+// TestTheSystemsResolvers reads resolv.conf as it is at the time.
+func TestTheSystemsResolvers(t *testing.T) {
+	was := systemFile
+	t.Cleanup(func() { systemFile = was })
+	systemFile = filepath.Join(t.TempDir(), "resolv.conf")
+	d := new(DNS)
+	for _, c := range []struct {
+		file    string
+		servers []string
+		local   bool
+	}{
+		{"", []string{"127.0.0.1:53"}, true},
+		{"nameserver 127.0.0.53\nnameserver ::1\n", []string{"127.0.0.53:53", "[::1]:53"}, true},
+		{"nameserver 127.0.0.53\nnameserver 192.0.2.1\n", []string{"127.0.0.53:53", "192.0.2.1:53"}, false},
+	} {
+		if c.file != "" {
+			if err := os.WriteFile(systemFile, []byte(c.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d.read = time.Time{}
+		if servers, local := d.servers(); !slices.Equal(servers, c.servers) || local != c.local {
+			t.Errorf("%q: %v %v", c.file, servers, local)
+		}
 	}
 }
