@@ -88,8 +88,11 @@ func (c *conn) fit(l level, p protection) *verdict {
 	}
 	// RFC 8689 §4.2.1: the name of the server must be known safely too.
 	known := !c.host.mx || c.host.authentic || c.host.sts || len(p.dane) > 0
-	if c.tls == nil || !c.proven || !known || !c.offers("REQUIRETLS") {
+	switch {
+	case c.tls == nil, !c.proven, !c.offers("REQUIRETLS"):
 		return never("7.30", "the mail must not travel without TLS (REQUIRETLS), which %s does not promise", c.host.name)
+	case !known:
+		return never("7.30", "the mail must not travel without TLS (REQUIRETLS), and nothing safe (DNSSEC, MTA-STS) says that %s is the server of %s", c.host.name, c.host.domain)
 	}
 	return nil
 }

@@ -392,7 +392,7 @@ func TestRequireTLS(t *testing.T) {
 	}{
 		{"kept", good, "REQUIRETLS", true, Delivered, ""},
 		{"not offered", good, "X-NOTHING", true, Failed, "5.7.30"},
-		{"the server's name is not safe", good, "REQUIRETLS", false, Failed, "5.7.30"},
+		{"the server's name is not safe", good, "REQUIRETLS", false, Failed, "says that mx.beta.test is the server of beta.test"},
 		{"wrong certificate", a.server(time.Hour, "other.test"), "REQUIRETLS", true, Failed, "5.7.10"},
 		{"no TLS", nil, "REQUIRETLS", true, Failed, "5.7.10"},
 	}

@@ -82,8 +82,8 @@ func (a *Allowance) take(u store.User, n int) error {
 			s = spending{since: at}
 		}
 		if s.n+n > l.most && s.n > 0 {
-			return answer(452, 7, 28, fmt.Sprintf("%s written to %d recipients elsewhere within %d hours, of %d allowed; try again in %s",
-				l.who, s.n, int(l.window.Hours()), l.most, s.since.Add(l.window).Sub(at).Truncate(time.Minute)+time.Minute))
+			return answer(452, 7, 28, fmt.Sprintf("%s written to %d recipients elsewhere within %s, of %d allowed; try again in %s",
+				l.who, s.n, hours(l.window), l.most, hours(s.since.Add(l.window).Sub(at).Truncate(time.Minute)+time.Minute)))
 		}
 		s.n += n
 		spent[i] = s
@@ -92,6 +92,15 @@ func (a *Allowance) take(u store.User, n int) error {
 		memory.Set(l.key(), spent[i].String(), spent[i].since.Add(l.window))
 	}
 	return nil
+}
+
+// hours is a duration of whole minutes as people write it.
+func hours(d time.Duration) string {
+	text := strings.TrimSuffix(d.String(), "0s")
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // afford takes recipients elsewhere from the user's allowance. What was named

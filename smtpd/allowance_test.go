@@ -24,17 +24,18 @@ func TestAllowance(t *testing.T) {
 		}
 	}
 	step(0, ada, 3, "")
-	step(time.Minute, ada, 1, "You have written to 3 recipients elsewhere within 1 hours, of 3 allowed; try again in 1h0m0s")
+	step(time.Minute, ada, 1, "You have written to 3 recipients elsewhere within 1h, of 3 allowed; try again in 1h")
+	step(10*time.Minute, ada, 1, "within 1h, of 3 allowed; try again in 50m")
 	step(0, bob, 1, "")
 	step(0, bob, 1, "All of example.test have written to 4")
 	step(time.Hour, ada, 2, "")
-	step(0, ada, 1, "within 24 hours, of 5 allowed")
+	step(0, ada, 1, "within 24h, of 5 allowed")
 	step(24*time.Hour, ada, 3, "")
 }
 
 func TestAllowanceOutlivesARestart(t *testing.T) {
 	h := newHouse(t)
-	memory, err := h.store.Memory(t.Context(), "sent", 0)
+	memory, err := h.store.Memory(t.Context(), "sent", store.Bounds{})
 	if err != nil {
 		t.Fatal(err)
 	}

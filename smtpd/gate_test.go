@@ -184,7 +184,7 @@ func TestNewcomersComeAgain(t *testing.T) {
 	h := newHouse(t)
 	h.user("ada@example.test", "secret")
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	h.config.Gate = &mailauth.Gate{Greylist: &mailauth.Greylist{Memory: new(store.Memory), Now: func() time.Time { return now }}}
+	h.config.Gate = &mailauth.Gate{Greylist: &mailauth.Greylist{Newcomers: new(store.Memory), Known: new(store.Memory), Now: func() time.Time { return now }}}
 	c := h.client()
 	c.do("MAIL FROM:<hanako@author.test>", "250")
 	if got := c.do("RCPT TO:<ada@example.test>", "451"); !strings.HasPrefix(got, "451 4.7.1 ") {

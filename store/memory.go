@@ -5,6 +5,7 @@ import (
 	ring "container/list"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -18,22 +19,39 @@ import (
 // for the longest time. The zero value remembers until the program ends. It is
 // for concurrent use.
 type Memory struct {
-	store *Store // nil for the zero value
-	kind  string
-	max   int           // 0 is maxMemory
-	delay time.Duration // how long changes are collected
-	wake  chan struct{} // capacity 1: something has changed
+	store  *Store // nil for the zero value
+	kind   string
+	bounds Bounds
+	delay  time.Duration // how long changes are collected
+	wake   chan struct{} // capacity 1: something has changed
 
 	mu      sync.Mutex
-	entries map[string]*ring.Element
-	order   *ring.List          // of memo, the one that was set last in front
-	changed map[string]struct{} // keys that the file has otherwise
+	entries map[string]entry
+	order   *ring.List            // of memo, the one that was set last in front
+	crowds  map[string]*ring.List // of memo too: those of each crowd; nil when they are not bounded
+	changed map[string]struct{}   // keys that the file has otherwise
+}
+
+// Bounds says how many values a [Memory] holds.
+type Bounds struct {
+	Max int // in all; 0 is 100 000
+	// Crowd is for keys that begin with the same eight octets, so that whoever
+	// sets many of them makes the others forget nothing; 0 is no such bound.
+	Crowd int
 }
 
 type memo struct {
 	key, value string
 	expires    time.Time
 }
+
+// entry is where a memo stands.
+type entry struct {
+	inOrder, inCrowd *ring.Element // inCrowd is nil without crowds
+}
+
+// crowd is what a key is counted with.
+func crowd(key string) string { return key[:min(len(key), 8)] }
 
 const (
 	maxMemory   = 100_000
@@ -42,17 +60,16 @@ const (
 	memoryBatch = 500
 )
 
-// Memory opens the memory of one kind, which holds up to max values; 0 is
-// 100 000. It is to be asked for each kind once.
-func (s *Store) Memory(ctx context.Context, kind string, max int) (*Memory, error) {
-	m := &Memory{store: s, kind: kind, max: max, delay: memoryDelay, wake: make(chan struct{}, 1)}
+// Memory opens the memory of one kind. It is to be asked for each kind once.
+func (s *Store) Memory(ctx context.Context, kind string, bounds Bounds) (*Memory, error) {
+	m := &Memory{store: s, kind: kind, bounds: bounds, delay: memoryDelay, wake: make(chan struct{}, 1)}
 	m.init()
 	known, err := listMemos(ctx, s, kind, m.limit())
 	if err != nil {
 		return nil, fmt.Errorf("remember %s: %w", kind, err)
 	}
-	for _, k := range known {
-		m.entries[k.key] = m.order.PushBack(k)
+	for _, k := range slices.Backward(known) {
+		m.put(k)
 	}
 	s.running.Go(m.writeBehind)
 	return m, nil
@@ -68,11 +85,15 @@ func listMemos(ctx context.Context, s *Store, kind string, max int) ([]memo, err
 	}, `SELECT key, value, expires FROM memory WHERE kind = $1 AND expires > $2 ORDER BY expires DESC LIMIT $3`, kind, s.now().UnixMilli(), max)
 }
 
-func (m *Memory) limit() int { return cmp.Or(m.max, maxMemory) }
+func (m *Memory) limit() int { return cmp.Or(m.bounds.Max, maxMemory) }
 
 func (m *Memory) init() {
-	if m.entries == nil {
-		m.entries, m.order, m.changed = make(map[string]*ring.Element), ring.New(), make(map[string]struct{})
+	if m.entries != nil {
+		return
+	}
+	m.entries, m.order, m.changed = make(map[string]entry), ring.New(), make(map[string]struct{})
+	if m.bounds.Crowd > 0 {
+		m.crowds = make(map[string]*ring.List)
 	}
 }
 
@@ -84,7 +105,7 @@ func (m *Memory) Get(key string) (value string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	return e.Value.(memo).value, true
+	return e.inOrder.Value.(memo).value, true
 }
 
 // Set puts a value under key. It may be forgotten once it has expired.
@@ -92,21 +113,52 @@ func (m *Memory) Set(key, value string, expires time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.init()
-	if e, ok := m.entries[key]; ok {
-		e.Value = memo{key, value, expires}
-		m.order.MoveToFront(e)
-	} else {
-		m.entries[key] = m.order.PushFront(memo{key, value, expires})
-	}
+	m.put(memo{key, value, expires})
 	m.change(key)
+	if of := m.crowds[crowd(key)]; of != nil && of.Len() > m.bounds.Crowd {
+		m.forget(of.Back().Value.(memo).key)
+	}
 	if m.order.Len() > m.limit() {
-		oldest := m.order.Remove(m.order.Back()).(memo).key
-		delete(m.entries, oldest)
-		m.change(oldest)
+		m.forget(m.order.Back().Value.(memo).key)
 	}
 }
 
-// change notes that a key is to be written. m.mu is held.
+// put makes a memo the newest of all and of its crowd. m.mu is held, here and
+// below.
+func (m *Memory) put(k memo) {
+	m.remove(k.key)
+	e := entry{inOrder: m.order.PushFront(k)}
+	if m.crowds != nil {
+		of := m.crowds[crowd(k.key)]
+		if of == nil {
+			of = ring.New()
+			m.crowds[crowd(k.key)] = of
+		}
+		e.inCrowd = of.PushFront(k)
+	}
+	m.entries[k.key] = e
+}
+
+func (m *Memory) remove(key string) {
+	e, ok := m.entries[key]
+	if !ok {
+		return
+	}
+	delete(m.entries, key)
+	m.order.Remove(e.inOrder)
+	if of := m.crowds[crowd(key)]; of != nil {
+		if of.Remove(e.inCrowd); of.Len() == 0 {
+			delete(m.crowds, crowd(key))
+		}
+	}
+}
+
+func (m *Memory) forget(key string) {
+	m.remove(key)
+	m.change(key)
+}
+
+// change notes that a key is to be written.
 func (m *Memory) change(key string) {
 	if m.store == nil {
 		return
@@ -169,7 +221,7 @@ func (m *Memory) take() (keys []string, memos map[string]memo) {
 		}
 		keys = append(keys, key)
 		if e, ok := m.entries[key]; ok {
-			memos[key] = e.Value.(memo)
+			memos[key] = e.inOrder.Value.(memo)
 		}
 		delete(m.changed, key)
 	}

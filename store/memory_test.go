@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -23,7 +24,7 @@ func remembered(t *testing.T, s *Store, kind string) map[string]string {
 
 func openMemory(t *testing.T, s *Store, kind string, max int) *Memory {
 	t.Helper()
-	m, err := s.Memory(t.Context(), kind, max)
+	m, err := s.Memory(t.Context(), kind, Bounds{Max: max})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +98,49 @@ func TestMemoryIsBounded(t *testing.T) {
 	none.Set("a", "x", hour)
 	if got, ok := none.Get("a"); got != "x" || !ok {
 		t.Errorf("the zero value: %q %v", got, ok)
+	}
+}
+
+// TestOneCrowdDoesNotPushOutOthers sets more values of one crowd than it may
+// have, before a restart and after it.
+func TestOneCrowdDoesNotPushOutOthers(t *testing.T) {
+	s := openFault(t)
+	hour := s.now().Add(time.Hour)
+	bounds := Bounds{Max: 6, Crowd: 3}
+	open := func() *Memory {
+		t.Helper()
+		m, err := s.Memory(t.Context(), "k", bounds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	expect := func(m *Memory, keys ...string) {
+		t.Helper()
+		for _, key := range []string{"honest", "attacker1", "attacker2", "attacker3", "attacker4", "attacker5", "attacker6", "short"} {
+			if _, ok := m.Get(key); ok != slices.Contains(keys, key) {
+				t.Errorf("%s: %v", key, ok)
+			}
+		}
+	}
+	m := open()
+	m.Set("honest", "x", hour)
+	m.Set("short", "x", hour)
+	for i := range 5 {
+		m.Set(fmt.Sprintf("attacker%d", i+1), "x", hour.Add(time.Duration(i)*time.Second))
+	}
+	m.Set("attacker3", "y", hour.Add(time.Minute))
+	expect(m, "honest", "short", "attacker3", "attacker4", "attacker5")
+	m.flush()
+	m = open()
+	m.Set("attacker6", "x", hour)
+	expect(m, "honest", "short", "attacker3", "attacker5", "attacker6")
+	if len(m.crowds) != 3 {
+		t.Errorf("%d crowds", len(m.crowds))
+	}
+	m.forget("honest")
+	if len(m.crowds) != 2 {
+		t.Errorf("an empty crowd stays: %d", len(m.crowds))
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // gate is what the settings say about mail of strangers; nil takes it as it
 // comes. remember opens a memory of the store.
-func (s *settings) gate(remember func(kind string) (*store.Memory, error)) (*mailauth.Gate, error) {
+func (s *settings) gate(remember func(kind string, bounds store.Bounds) (*store.Memory, error)) (*mailauth.Gate, error) {
 	policies, err := s.policies()
 	if err != nil {
 		return nil, err
@@ -40,17 +40,25 @@ func (s *settings) gate(remember func(kind string) (*store.Memory, error)) (*mai
 		g.Blocklist = &mailauth.Blocklist{Resolver: resolver, Zones: s.Blocklists}
 	}
 	if s.Greylist {
-		known, err := remember("greylist")
+		known, err := remember("greylist", store.Bounds{})
 		if err != nil {
 			return nil, err
 		}
-		g.Greylist = &mailauth.Greylist{Memory: known, Delay: s.GreylistDelay}
+		newcomers, err := remember("newcomers", store.Bounds{Crowd: newcomersOfNetwork})
+		if err != nil {
+			return nil, err
+		}
+		g.Greylist = &mailauth.Greylist{Newcomers: newcomers, Known: known, Delay: s.GreylistDelay}
 	}
 	if g.Verifier == nil && g.Blocklist == nil && g.Greylist == nil {
 		return nil, nil
 	}
 	return g, nil
 }
+
+// newcomersOfNetwork is how many pairs of sender and recipient, of one network,
+// are waited for at once.
+const newcomersOfNetwork = 1000
 
 // resolver is the one that the settings name, or the system's.
 func (s *settings) resolver() *resolve.DNS {

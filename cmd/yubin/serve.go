@@ -190,8 +190,10 @@ func (n *node) start(ctx context.Context) (err error) {
 		UnknownRecipients:  orUnlimited(cfg.UnknownRecipients),
 		Pause:              cfg.pause(),
 	})
-	remember := func(kind string) (*store.Memory, error) { return n.store.Memory(ctx, kind, 0) }
-	spent, err := remember("sent")
+	remember := func(kind string, bounds store.Bounds) (*store.Memory, error) {
+		return n.store.Memory(ctx, kind, bounds)
+	}
+	spent, err := remember("sent", store.Bounds{})
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (g *Gate) Recipient(ctx context.Context, f Facts, recipient string) Verdict
 	}
 	if g.Greylist != nil {
 		if wait := g.Greylist.Wait(f, recipient); wait > 0 {
-			wait = wait.Truncate(time.Second) + time.Second
+			wait = (wait + time.Second - 1).Truncate(time.Second)
 			return Verdict{Refuse, 451, [3]int{4, 7, 1}, fmt.Sprintf("We do not know you yet, please come again in %s (greylisting)", wait)}
 		}
 	}

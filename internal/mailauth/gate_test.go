@@ -50,7 +50,7 @@ func TestBlockLists(t *testing.T) {
 
 func TestGreylisting(t *testing.T) {
 	now := testNow
-	g := &Greylist{Memory: make(greyNotes), Now: func() time.Time { return now }}
+	g := &Greylist{Newcomers: make(greyNotes), Known: make(greyNotes), Now: func() time.Time { return now }}
 	wait := func(ip, from, to string) time.Duration {
 		t.Helper()
 		return g.Wait(Facts{RemoteIP: netip.MustParseAddr(ip), MailFrom: from}, to)
@@ -98,19 +98,22 @@ func (n greyNotes) Set(key, value string, expires time.Time) { n[key] = greyNote
 // What is remembered may be forgotten as soon as it makes no difference any
 // more, and is harmless when it is damaged.
 func TestGreyMemory(t *testing.T) {
-	notes, now := make(greyNotes), testNow
-	g := &Greylist{Memory: notes, Now: func() time.Time { return now }}
+	newcomers, known, now := make(greyNotes), make(greyNotes), testNow
+	g := &Greylist{Newcomers: newcomers, Known: known, Now: func() time.Time { return now }}
 	key := greyKey(testFacts, "b@here.test")
 	g.Wait(testFacts, "b@here.test")
-	if got := notes[key].expires; !got.Equal(now.Add(24 * time.Hour)) {
+	if len(known) != 0 {
+		t.Error("a newcomer is known")
+	}
+	if got := newcomers[key].expires; !got.Equal(now.Add(24 * time.Hour)) {
 		t.Errorf("a newcomer is remembered until %s", got)
 	}
 	now = now.Add(time.Hour)
 	g.Wait(testFacts, "b@here.test")
-	if got := notes[key].expires; !got.Equal(now.Add(36 * 24 * time.Hour)) {
+	if got := known[key].expires; !got.Equal(now.Add(36 * 24 * time.Hour)) {
 		t.Errorf("who came again is remembered until %s", got)
 	}
-	notes[key] = greyNote{value: "1 2"}
+	newcomers[key], known[key] = greyNote{value: "1 2"}, greyNote{value: "1 2 true"}
 	if wait := g.Wait(testFacts, "b@here.test"); wait != 5*time.Minute {
 		t.Errorf("wait %s", wait)
 	}
@@ -118,7 +121,7 @@ func TestGreyMemory(t *testing.T) {
 
 func TestGate(t *testing.T) {
 	z := zone{"7.2.0.192.list.test A": {"127.0.0.4"}, "_dmarc.author.test TXT": {"v=DMARC1; p=reject"}}
-	grey := &Greylist{Memory: make(greyNotes), Now: clock}
+	grey := &Greylist{Newcomers: make(greyNotes), Known: make(greyNotes), Now: clock}
 	g := &Gate{Blocklist: &Blocklist{Resolver: z, Zones: []string{"list.test"}}, Greylist: grey}
 	recipient := func(f Facts, to string) Verdict {
 		t.Helper()
@@ -131,7 +134,7 @@ func TestGate(t *testing.T) {
 		t.Errorf("postmaster: %+v", v)
 	}
 	other := Facts{RemoteIP: netip.MustParseAddr("198.51.100.1")}
-	if v := recipient(other, "taro@here.test"); v.Code != 451 || v.Enhanced != [3]int{4, 7, 1} {
+	if v := recipient(other, "taro@here.test"); v.Code != 451 || v.Enhanced != [3]int{4, 7, 1} || !strings.Contains(v.Text, " in 5m0s ") {
 		t.Errorf("newcomer: %+v", v)
 	}
 	if r, v, err := g.Message(t.Context(), testFacts, nil, bytes.NewReader(letter), int64(len(letter))); r != nil || v.Action != Accept || err != nil {
