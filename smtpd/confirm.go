@@ -12,13 +12,14 @@ import (
 // never is RFC 3461 §4.1: no notices at all.
 const never = "NEVER"
 
-// offersDSN reports whether those who use this listener can be told what has
-// become of their mail: users always, strangers where we can find out whether
-// they are who they say and can bring a notice to them. The others get none,
-// and their own server, which sees no DSN here, tells them that it has handed
-// the mail over (RFC 3461 §5.2.2).
-func (c Config) offersDSN() bool {
-	return c.Confirm != nil && (c.login() || c.Relay && c.Gate != nil && c.Gate.Verifier != nil)
+// offersDSN reports whether a client can be told what has become of its mail:
+// users always, strangers where we find out whether they are who they say and
+// can bring a notice to them. The others get none, and their own server, which
+// sees no DSN here, tells them that it has handed the mail over (RFC 3461
+// §5.2.2).
+func (c *conn) offersDSN() bool {
+	s := c.server.config
+	return s.Confirm != nil && (s.login() || s.Relay && s.Gate.Judges(c.remoteIP()))
 }
 
 // confirmations are the addresses of a message whose sender wants to hear that

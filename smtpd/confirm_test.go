@@ -3,6 +3,7 @@ package smtpd
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -156,16 +157,33 @@ func TestWhoIsOfferedDSN(t *testing.T) {
 		"strangers, nothing asked": {func(h *house) { h.config.Relay = true }, false},
 		"strangers, blocked only":  {func(h *house) { h.config.Relay, h.config.Gate = true, &mailauth.Gate{} }, false},
 		"strangers":                {func(h *house) { h.config.Relay = true; h.gate(mailauth.Policy{}) }, true},
-		"nobody writes notices":    {func(h *house) { h.config.Role, h.config.Confirm = Submission, nil }, false},
+		"strangers, not judged": {func(h *house) {
+			h.config.Relay = true
+			h.gate(mailauth.Policy{})
+			h.config.Gate.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		}, false},
+		"nobody writes notices": {func(h *house) { h.config.Role, h.config.Confirm = Submission, nil }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
+			h.user("ada@example.test", "secret")
 			c.change(h)
 			k := h.raw(h.open())
 			k.want("220")
 			if got := k.do("EHLO client.example.test", "250"); strings.Contains(got, "DSN") != c.want {
 				t.Errorf("%s", got)
 			}
+			if h.config.Role == Submission {
+				return
+			}
+			code := map[bool]string{true: "250", false: "555 5.5.4"}[c.want]
+			k.do("MAIL FROM:<kim@far.test> ENVID=1", code)
+			k.do("MAIL FROM:<kim@far.test> RET=HDRS", map[bool]string{true: "503", false: code}[c.want])
+			k.do("RSET", "250")
+			k.do("MAIL FROM:<kim@far.test>", "250")
+			k.do("RCPT TO:<ada@example.test> NOTIFY=NEVER", code)
+			k.do("RCPT TO:<ada@example.test> ORCPT=rfc822;ada", code)
+			k.do("RCPT TO:<ada@example.test>", "250")
 		})
 	}
 }

@@ -13,11 +13,13 @@ import (
 
 // facts are what the gate wants to know of a stranger.
 func (s *session) facts() mailauth.Facts {
-	f := mailauth.Facts{HELO: s.tx.hello, MailFrom: s.tx.Sender}
-	if remote, err := netip.ParseAddrPort(s.conn.RemoteAddr().String()); err == nil {
-		f.RemoteIP = remote.Addr().Unmap().WithZone("")
-	}
-	return f
+	return mailauth.Facts{HELO: s.tx.hello, MailFrom: s.tx.Sender, RemoteIP: s.conn.remoteIP()}
+}
+
+// remoteIP is the client's address; the zero Addr when it has none.
+func (c *conn) remoteIP() netip.Addr {
+	remote, _ := netip.ParseAddrPort(c.RemoteAddr().String())
+	return remote.Addr().Unmap().WithZone("")
 }
 
 // mayEnter asks the gate about a stranger's recipient.

@@ -33,7 +33,8 @@ var phrases = []struct{ theirs, ours string }{
 
 // rephrase gives a line of the library in our words. The first word after
 // EHLO is the server's name (RFC 5321 §4.1.1.1). The library offers REQUIRETLS
-// to transports that it knows to be TLS; only conn knows whether they are.
+// to transports that it knows to be TLS; only conn knows whether they are, and
+// who can be told of their mail.
 func (c *conn) rephrase(b []byte) []byte {
 	for _, separator := range []string{"-", " 2.0.0 "} {
 		if bytes.HasPrefix(b, []byte("250"+separator+"Hello ")) {
@@ -42,6 +43,9 @@ func (c *conn) rephrase(b []byte) []byte {
 	}
 	if bytes.HasPrefix(b, []byte("250-SMTPUTF8")) && c.isSecure() {
 		return append(b[:len(b):len(b)], "250-REQUIRETLS\r\n"...)
+	}
+	if bytes.HasPrefix(b, []byte("250-DSN")) && !c.offersDSN() {
+		return nil
 	}
 	for _, p := range phrases {
 		if bytes.HasPrefix(b, []byte(p.theirs)) {

@@ -40,6 +40,7 @@ var (
 	errBase64        = answer(501, 5, 2, "Not base64")
 	errParameters    = answer(501, 5, 4, "Wrong number of parameters")
 	errLongPath      = answer(501, 5, 4, "Path too long")
+	errNoDSN         = answer(555, 5, 4, "DSN is not offered to you")
 	errTwice         = answer(501, 5, 4, "A parameter was given twice")
 	errChunkSize     = answer(501, 5, 4, "Without a chunk size nobody knows where commands go on")
 	errChunkSyntax   = answer(501, 5, 4, "Want BDAT size, or BDAT size LAST")

@@ -152,7 +152,7 @@ func (s *Server) commands() *smtp.Server {
 	l.ReadTimeout = s.config.CommandTimeout
 	l.WriteTimeout = s.config.WriteTimeout
 	l.EnableSMTPUTF8 = true
-	l.EnableDSN = s.config.offersDSN()
+	l.EnableDSN = true        // read in MAIL and RCPT; rephrase may take it back
 	l.EnableREQUIRETLS = true // read in MAIL; rephrase offers it
 	l.ErrorLog = slog.NewLogLogger(s.config.Log.Handler(), slog.LevelWarn)
 	return l

@@ -100,6 +100,9 @@ func (s *session) mail(from string, o *smtp.MailOptions) error {
 	if !isText(from, o.UTF8) {
 		return errNotUTF8
 	}
+	if (o.Return != "" || o.EnvelopeID != "") && !s.conn.offersDSN() {
+		return errNoDSN
+	}
 	if o.RequireTLS && !s.conn.isSecure() {
 		return errInClear
 	}
@@ -150,6 +153,9 @@ func (s *session) rcpt(to string, o *smtp.RcptOptions) error {
 	}
 	if !isText(to, s.tx.UTF8) {
 		return errNotUTF8
+	}
+	if (o.Notify != nil || o.OriginalRecipient != "") && !s.conn.offersDSN() {
+		return errNoDSN
 	}
 	if !s.Limiter.MayName(s.conn.RemoteAddr()) {
 		return errPatience

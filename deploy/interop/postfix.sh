@@ -11,9 +11,9 @@ mkdir -p "$conf" "$house/queue" "$house/data" "$house/mail"
 chown postfix "$house/data"
 chown nobody "$house/mail"
 
-read -r MAIN OLD SMTP SUBMISSION IMAP POP3 ADMIN < <(python3 -c '
+read -r MAIN OLD SMTP SUBMISSION IMAP POP3 ADMIN DNS < <(python3 -c '
 import socket
-held = [socket.create_server(("127.0.0.1", 0)) for _ in range(7)]
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(8)]
 print(*(s.getsockname()[1] for s in held))')
 export SMTP SUBMISSION IMAP
 
@@ -60,11 +60,13 @@ CF
 export YUBIN_CONFIG=$box/yubin.yaml YUBIN_DATA_DIR=$box/data YUBIN_HOSTNAME=mail.yubin.test YUBIN_DOMAINS=yubin.test \
   YUBIN_SMTP_ADDR=127.0.0.1:$SMTP YUBIN_SUBMISSION_ADDR=127.0.0.1:$SUBMISSION YUBIN_SUBMISSIONS_ADDR= \
   YUBIN_POP3_ADDR=127.0.0.1:$POP3 YUBIN_POP3S_ADDR= YUBIN_IMAP_ADDR=127.0.0.1:$IMAP YUBIN_IMAPS_ADDR= YUBIN_ADMIN_ADDR=127.0.0.1:$ADMIN \
-  YUBIN_RELAY_ENABLED=true YUBIN_RELAY_SCHEDULE=1s YUBIN_RELAY_ROUTES="postfix.test=127.0.0.1:$MAIN,old.test=127.0.0.1:$OLD"
+  YUBIN_DNS_RESOLVER=127.0.0.1:$DNS YUBIN_AUTH_TRUSTED_NETWORKS= YUBIN_RELAY_ENABLED=true YUBIN_RELAY_SCHEDULE=1s YUBIN_RELAY_ROUTES="postfix.test=127.0.0.1:$MAIN,old.test=127.0.0.1:$OLD"
 : >"$YUBIN_CONFIG"
 
 yubin=
+dns=
 finish() {
+  [ -z "$dns" ] || { kill "$dns" && wait "$dns"; } 2>/dev/null
   [ -z "$yubin" ] || { kill "$yubin" && wait "$yubin"; } 2>/dev/null
   postfix -c "$conf" stop >/dev/null 2>&1
   rm -rf "$house"
@@ -84,6 +86,9 @@ await() { # COMMAND ... until it succeeds
 
 start_postfix() { postfix -c "$conf" start >"$box/postfix.out" 2>&1 || { cat "$box/postfix.out"; return 1; }; }
 start_postfix || { echo "FAIL $name: Postfix does not start"; cat "$box/postfix.out" "$house/log" 2>/dev/null; exit 1; }
+echo 'postfix.test. 60 IN TXT "v=spf1 ip4:127.0.0.1 -all"' >"$box/zone"
+"$YUBIN" dns --zone "$box/zone" --addr "127.0.0.1:$DNS" >"$box/dns.log" 2>&1 &
+dns=$!
 "$YUBIN" serve >"$box/server.log" 2>&1 &
 yubin=$!
 await "$YUBIN" healthcheck || { echo "FAIL $name: yubin does not start"; exit 1; }
@@ -212,5 +217,28 @@ PY
   grep -q '^Original-Envelope-Id: x1' "$box/confirmed.eml"
 }
 check 'Postfix confirms delivery as the sender asked' confirmed
+
+confirms() {
+  python3 - "$MAIN" <<'PY'
+import smtplib, sys
+with smtplib.SMTP("127.0.0.1", int(sys.argv[1]), timeout=20) as s:
+    s.ehlo()
+    s.sendmail("bob@postfix.test", ["eve@yubin.test"], "From: bob@postfix.test\nTo: eve@yubin.test\nSubject: asked too\n\nDid it arrive?\n",
+               ["RET=FULL", "ENVID=x2"], ["NOTIFY=SUCCESS"])
+PY
+  await inbox eve 'SUBJECT "asked too"' 1
+  await came bob 'Mail delivered: asked too' 1
+  python3 - "$(grep -rl '^Subject: Mail delivered: asked too' "$house/mail/bob/new")" <<'PY'
+import email, email.policy, sys
+m = email.message_from_binary_file(open(sys.argv[1], "rb"), policy=email.policy.default)
+kinds = [p.get_content_type() for p in m.iter_parts()]
+assert kinds == ["text/plain", "message/delivery-status", "text/rfc822-headers"], kinds
+whole, one = m.get_payload()[1].get_payload()
+assert whole["Original-Envelope-Id"] == "x2" and whole["Reporting-MTA"] == "dns; mail.yubin.test", whole
+assert one["Action"] == "delivered" and one["Original-Recipient"] == "rfc822; eve@yubin.test", one
+assert not m.defects, m.defects
+PY
+}
+check "yubin confirms delivery as Postfix's sender asked, because SPF vouches for it" confirms
 
 exit $failed

@@ -32,6 +32,12 @@ func (g *Gate) trusts(f Facts) bool {
 	return slices.ContainsFunc(g.Trusted, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
+// Judges reports whether it is found out whose mail a client brings. A nil Gate
+// judges nobody.
+func (g *Gate) Judges(client netip.Addr) bool {
+	return g != nil && g.Verifier != nil && !g.trusts(Facts{RemoteIP: client})
+}
+
 func (g *Gate) open(recipient string) bool { return g.Open != nil && g.Open(recipient) }
 
 // Recipient judges before there is a message: at RCPT. Postmaster always
@@ -65,7 +71,7 @@ func (g *Gate) Recipient(ctx context.Context, f Facts, recipient string) Verdict
 // for a trusted client.
 func (g *Gate) Message(ctx context.Context, f Facts, recipients []string, raw io.ReaderAt, size int64) (*Results, Verdict, error) {
 	verdict := Verdict{Action: Accept}
-	if g.Verifier == nil || g.trusts(f) || len(recipients) > 0 && !slices.ContainsFunc(recipients, func(to string) bool { return !g.open(to) }) {
+	if !g.Judges(f.RemoteIP) || len(recipients) > 0 && !slices.ContainsFunc(recipients, func(to string) bool { return !g.open(to) }) {
 		return nil, verdict, nil
 	}
 	r, err := g.Verifier.Check(ctx, f, raw, size)
