@@ -247,6 +247,7 @@ func (r *Relay) lease(ctx context.Context) (time.Duration, error) {
 			return idle, nil // until there is
 		}
 		now := r.Clock.Now()
+		began := time.Now()
 		jobs, err := r.Store.Lease(ctx, min(room, maxLease), now.Add(leaseTime), skip)
 		if err != nil {
 			return 0, err
@@ -257,6 +258,9 @@ func (r *Relay) lease(ctx context.Context) (time.Duration, error) {
 		if len(jobs) > 0 {
 			continue
 		}
+		// Behind a hundred thousand mails for a domain that has enough to do,
+		// a look takes long. Hints must not make it take all our time.
+		pause(ctx, r.stopping, 3*time.Since(began))
 		at, ok, err := r.Store.NextDue(ctx, now)
 		if err != nil || !ok {
 			return idle, err

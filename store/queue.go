@@ -59,20 +59,36 @@ func (s *Store) Queue(ctx context.Context) ([]Queued, error) {
 // one domain: what one delivery attempt needs. Nobody else gets them until
 // the lease ends. Domains that skip names are left for later.
 func (s *Store) Lease(ctx context.Context, n int, until time.Time, skip map[string]bool) ([][]Queued, error) {
+	now := s.now().UnixMilli()
+	// A reader looks for them, because behind what waits for a domain that is
+	// skipped it may have to look long, and whoever writes has all mail wait.
+	// The index of what is due gives the order, so that a long queue is not
+	// read further than it is taken.
+	found, err := list(ctx, s.readers, func(r scanner) (j job, err error) {
+		err = r.Scan(&j.Mail, &j.Domain)
+		return j, err
+	}, `SELECT DISTINCT blob_id, domain FROM (SELECT blob_id, domain FROM queue WHERE held = 0 AND next <= $1 AND leased <= $1
+		AND domain NOT IN (SELECT value FROM json_each($2)) ORDER BY next LIMIT $3)`, now, jsonList(slices.Collect(maps.Keys(skip))), n)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
 	var rows []Queued
-	err := s.write(ctx, func(t *tx) (err error) {
-		now := s.now().UnixMilli()
-		// The index of what is due gives the order, so that a long queue is
-		// not read further than it is taken. The plus signs keep SQLite from
-		// that index, which holds the whole queue, for the recipients.
+	err = s.write(ctx, func(t *tx) (err error) {
+		// The plus signs keep SQLite from the index of what is due, which
+		// holds the whole queue.
 		rows, err = list(ctx, t, scanQueued, `UPDATE queue SET leased = $1, attempts = attempts + 1
-			FROM (SELECT blob_id AS mail, domain AS destination FROM queue WHERE held = 0 AND next <= $2 AND leased <= $2
-				AND domain NOT IN (SELECT value FROM json_each($3)) ORDER BY next LIMIT $4)
-			WHERE blob_id = mail AND domain = destination AND +held = 0 AND +next <= $2 AND leased <= $2 RETURNING `+queuedColumns,
-			until.UnixMilli(), now, jsonList(slices.Collect(maps.Keys(skip))), n)
+			FROM (SELECT json_extract(value, '$.Mail') AS mail, json_extract(value, '$.Domain') AS destination FROM json_each($2))
+			WHERE blob_id = mail AND domain = destination AND +held = 0 AND +next <= $3 AND leased <= $3 RETURNING `+queuedColumns,
+			until.UnixMilli(), jsonList(found), now)
 		return err
 	})
 	return byJob(rows), err
+}
+
+// job is what one delivery attempt is about.
+type job struct {
+	Mail   BlobID
+	Domain string
 }
 
 // byJob puts rows of one mail and domain together, the oldest first.
@@ -80,10 +96,6 @@ func byJob(rows []Queued) (jobs [][]Queued) {
 	slices.SortFunc(rows, func(a, b Queued) int {
 		return cmp.Or(a.Next.Compare(b.Next), cmp.Compare(a.ID, b.ID))
 	})
-	type job struct {
-		blob   BlobID
-		domain string
-	}
 	places := make(map[job]int)
 	for _, q := range rows {
 		j := job{q.Blob, q.Domain}

@@ -279,3 +279,18 @@ func TestCancelledRequestIsWithdrawn(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 }
+
+// TestLookingForWorkKeepsNobodyWaiting: only who finds something writes.
+func TestLookingForWorkKeepsNobodyWaiting(t *testing.T) {
+	s := openFault(t)
+	if _, err := s.Accept(t.Context(), Delivery{Body: Bytes([]byte("Subject: x\r\n\r\nx\r\n")), Recipients: []Recipient{{Remote: "u@full.test"}}}); err != nil {
+		t.Fatal(err)
+	}
+	before := s.writer.stats.commits.Load()
+	if jobs, err := s.Lease(t.Context(), 32, time.Now().Add(time.Hour), map[string]bool{"full.test": true}); len(jobs) != 0 || err != nil {
+		t.Errorf("%v %v", jobs, err)
+	}
+	if n := s.writer.stats.commits.Load() - before; n != 0 {
+		t.Errorf("%d commits", n)
+	}
+}
