@@ -60,7 +60,12 @@ func (l *lineClient) ask(prefix, format string, args ...any) error {
 // send hands one mail over. acked is true after the 250 and, with an error,
 // unsure is true when the mail may have been accepted.
 func (l *lineClient) send(to, body string) (acked, unsure bool, err error) {
-	for _, step := range [][2]string{{"250", "MAIL FROM:<sender@example.org>"}, {"250", "RCPT TO:<" + to + ">"}, {"354", "DATA"}} {
+	return l.sendAs("sender@example.org", "<"+to+">", body)
+}
+
+// sendAs is send with a sender, and with parameters to RCPT.
+func (l *lineClient) sendAs(from, to, body string) (acked, unsure bool, err error) {
+	for _, step := range [][2]string{{"250", "MAIL FROM:<" + from + ">"}, {"250", "RCPT TO:" + to}, {"354", "DATA"}} {
 		if err := l.ask(step[0], "%s", step[1]); err != nil {
 			return false, false, err
 		}

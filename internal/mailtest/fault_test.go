@@ -2,10 +2,13 @@ package mailtest_test
 
 import (
 	"bufio"
+	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,7 +43,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range []string{"in", "pop", "imap"} {
+	for _, a := range []string{"in", "pop", "imap", "asks"} {
 		if _, err := st.CreateUser(t.Context(), store.NewUser{Address: a + "@example.test", Password: "secret"}); err != nil {
 			t.Fatal(err)
 		}
@@ -81,6 +84,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 				f.happened = false
 				f.deliver("in", name, isLong(n))
 				f.deliver("pop", name, false)
+				f.ask(name+"-asked", isLong(n))
 				f.append(name)
 				f.popQuit()
 				f.over()
@@ -111,6 +115,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 	for a, b := range books {
 		audit(t, st, a, b, uids)
 	}
+	f.auditNotices(st)
 	if f.refused == 0 || f.acknowledged == 0 {
 		t.Error("nothing was refused or nothing kept: the test proves nothing")
 	}
@@ -142,6 +147,7 @@ type faults struct {
 	s                     *mailtest.System
 	plan                  string
 	books                 map[string]*ledger
+	asked                 []string // whose senders want to hear of their arrival
 	acknowledged, refused int
 	happened              bool
 }
@@ -183,6 +189,61 @@ func (f *faults) deliver(to, name string, large bool) {
 		f.books[to].note(name, kept)
 	} else {
 		f.books[to].note(name, deleted)
+	}
+}
+
+// ask delivers a mail whose sender wants to hear of its arrival.
+func (f *faults) ask(name string, large bool) {
+	f.tb.Helper()
+	if large {
+		name = "r-s0-" + name
+	}
+	c, err := dialSMTP(f.s.Submission)
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.ask("235", "AUTH PLAIN %s", base64.StdEncoding.EncodeToString([]byte("\x00asks@example.test\x00secret"))); err != nil {
+		f.tb.Fatal(err)
+	}
+	acked, unanswered, err := c.sendAs("asks@example.test", "<in@example.test> NOTIFY=SUCCESS", "From: asks@example.test\r\n"+body(name, large))
+	if unanswered || !acked && !strings.HasPrefix(refusal(err), "45") {
+		f.tb.Fatalf("%s: %v", name, err)
+	}
+	f.count(acked)
+	f.asked = append(f.asked, name)
+	f.books["in"].note(name, map[bool]fate{true: kept, false: deleted}[acked])
+}
+
+// auditNotices wants one notice of each mail that was kept and asked for it,
+// and none of the others.
+func (f *faults) auditNotices(st *store.Store) {
+	f.tb.Helper()
+	ctx := context.Background()
+	u, err := st.UserByAddress(ctx, "asks@example.test")
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	m, err := st.Mailbox(ctx, u.ID, "INBOX")
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	told := map[string]int{}
+	err = st.Each(ctx, m.ID, nil, store.WantEnvelope, func(m *store.Message) error {
+		told[strings.TrimPrefix(m.Envelope.Subject, "Mail delivered: ")]++
+		return nil
+	})
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	want := map[string]int{}
+	for _, name := range f.asked {
+		if f.books["in"].fates[name] == kept {
+			want[name] = 1
+		}
+	}
+	if !maps.Equal(told, want) || len(want) == 0 {
+		f.tb.Errorf("told of %v, kept were %v", told, want)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/yubin-mail/yubin/internal/auth"
 	"github.com/yubin-mail/yubin/internal/listen"
 	"github.com/yubin-mail/yubin/pop3d"
+	"github.com/yubin-mail/yubin/relay"
 	"github.com/yubin-mail/yubin/smtpd"
 	"github.com/yubin-mail/yubin/store"
 )
@@ -71,7 +72,8 @@ func New(ctx context.Context, dir string, log *slog.Logger) (*System, error) {
 	limiter := auth.NewLimiter(auth.LimiterConfig{FailuresPerAddress: -1, FailuresPerAccount: -1, UnknownRecipients: -1, Pause: -1})
 	au := auth.New(st, limiter, log)
 	const host = "mail.example.test"
-	submission := smtpd.Config{Hostname: host, Role: smtpd.Submission, Store: st, Auth: au, Limiter: limiter, PlaintextOK: true, Log: log}
+	notices := &relay.Notices{Hostname: host, Store: st, Now: time.Now, Log: log, PerHour: 100_000}
+	submission := smtpd.Config{Hostname: host, Role: smtpd.Submission, Store: st, Auth: au, Limiter: limiter, PlaintextOK: true, Log: log, Confirm: notices.Delivered}
 	mx := submission
 	mx.Role = smtpd.MX
 	err = errors.Join(
