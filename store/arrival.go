@@ -27,7 +27,7 @@ const (
 type arrival struct {
 	s       *Store
 	size    int64
-	summary *message.Summary
+	columns []any  // of its blob row, from sent to thread
 	data    []byte // whole, unless staged
 	staged  BlobID // chunks are in the file already, unclaimed
 	claimed bool
@@ -61,6 +61,9 @@ func (s *Store) receive(ctx context.Context, src Source) (*arrival, error) {
 	if err == nil {
 		err = verify.Close()
 	}
+	if err == nil {
+		in.columns, err = describe(sum.Summary())
+	}
 	if err != nil {
 		in.release()
 		if errors.Is(err, message.ErrNotCanonical) {
@@ -68,7 +71,6 @@ func (s *Store) receive(ctx context.Context, src Source) (*arrival, error) {
 		}
 		return nil, err
 	}
-	in.summary = sum.Summary()
 	return in, nil
 }
 
@@ -140,21 +142,21 @@ func (in *arrival) release() {
 	}
 }
 
-// claim makes the body's row, or finishes the row of a staged one.
-func (t *tx) claim(in *arrival) (BlobID, error) {
-	sum := in.summary
+// describe makes the columns of a blob row that tell of the message. It is done
+// before the writer's turn, for which all others wait.
+func describe(sum *message.Summary) ([]any, error) {
 	envelope, err := json.Marshal(&sum.Envelope)
 	if err != nil {
-		return 0, fmt.Errorf("describe the envelope: %w", err)
+		return nil, fmt.Errorf("describe the envelope: %w", err)
 	}
 	structure, err := json.Marshal(sum.Root)
 	if err != nil {
-		return 0, fmt.Errorf("describe the structure: %w", err)
+		return nil, fmt.Errorf("describe the structure: %w", err)
 	}
 	var refs []byte
 	if len(sum.References) > 0 {
 		if refs, err = json.Marshal(sum.References); err != nil {
-			return 0, fmt.Errorf("describe the references: %w", err)
+			return nil, fmt.Errorf("describe the references: %w", err)
 		}
 	}
 	var header any
@@ -162,20 +164,27 @@ func (t *tx) claim(in *arrival) (BlobID, error) {
 		header = sum.Header
 	}
 	ident, thread := idents(sum)
+	return []any{sentDate(sum.Envelope.Date), sum.Attachments, sum.Preview, string(envelope), string(refs), string(structure), header, ident, thread}, nil
+}
+
+// claim makes the body's row, or finishes the row of a staged one.
+func (t *tx) claim(in *arrival) (BlobID, error) {
 	t.then(in.s.fts.hint)
-	id := in.staged
-	if id == 0 {
-		err := t.row(context.Background(), `INSERT INTO blob (size, claimed, sent, attachments, preview, envelope, refs, structure, header, ident, thread)
-			VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
-			in.size, sentDate(sum.Envelope.Date), sum.Attachments, sum.Preview, string(envelope), string(refs), string(structure), header, ident, thread).Scan(&id)
-		if err != nil {
-			return 0, err
-		}
-		return id, t.chunks(id, 0, in.data)
+	if in.staged != 0 {
+		t.then(func() { in.claimed = true })
+		return in.staged, t.must(`UPDATE blob SET sent = $1, attachments = $2, preview = $3, envelope = $4, refs = $5, structure = $6, header = $7, ident = $8, thread = $9,
+			claimed = 1 WHERE id = $10`, append(in.columns, in.staged)...)
 	}
-	t.then(func() { in.claimed = true })
-	return id, t.must(`UPDATE blob SET claimed = 1, sent = $1, attachments = $2, preview = $3, envelope = $4, refs = $5, structure = $6, header = $7, ident = $8, thread = $9 WHERE id = $10`,
-		sentDate(sum.Envelope.Date), sum.Attachments, sum.Preview, string(envelope), string(refs), string(structure), header, ident, thread, id)
+	made, err := t.exec(`INSERT INTO blob (sent, attachments, preview, envelope, refs, structure, header, ident, thread, size, claimed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1)`, append(in.columns, in.size)...)
+	if err != nil {
+		return 0, err
+	}
+	id, err := made.LastInsertId()
+	if err != nil {
+		return 0, err
+	}
+	return BlobID(id), t.chunks(BlobID(id), 0, in.data)
 }
 
 // sentDate is the Date field's own calendar day as yyyymmdd, or 0: SENTSINCE

@@ -28,7 +28,7 @@ var ErrHeaderSize = errors.New("the header is too large")
 // where the body begins. It answers ErrHeaderSize when there are more than
 // limit octets.
 func readHeader(raw io.ReaderAt, size int64, limit int) (header []byte, body int64, err error) {
-	const step = 4 << 10
+	const step = 1 << 10
 	var done int // what has been searched
 	for {
 		next := int(min(int64(max(step, done)), size-int64(done)))
