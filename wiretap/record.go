@@ -3,6 +3,7 @@ package wiretap
 import (
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -156,12 +157,33 @@ func (r *record) setUser(address string, optedIn bool) {
 		r.off.Store(true)
 	case optedIn:
 		r.session.User = address
+		r.hideNames(address)
 		r.claim()
 	default:
 		r.drop()
 	}
 	r.mu.Unlock()
 	r.tap.evict()
+}
+
+// hideNames masks what was given as a name before the login that succeeded,
+// unless it is the user's: some type their password there. mu is held.
+func (r *record) hideNames(address string) {
+	local, _, _ := strings.Cut(address, "@")
+	for i := range r.session.Lines {
+		line := &r.session.Lines[i]
+		words := strings.Fields(line.Text)
+		at := map[string]int{"pop3": 1, "imap": 2}[r.dialogue.family]
+		if line.Dir != Client || line.Body || at == 0 || at >= len(words) || words[at] == Mask || !slices.Contains([]string{"USER", "APOP", "LOGIN"}, strings.ToUpper(words[at-1])) {
+			continue
+		}
+		if name := strings.Trim(words[at], `"`); strings.EqualFold(name, address) || strings.EqualFold(name, local) {
+			continue
+		}
+		was := len(line.Text)
+		line.Text = strings.Join(words[:at], " ") + " " + Mask
+		r.grow(len(line.Text) - was)
+	}
 }
 
 // addRecipient is what TapRecipient calls.

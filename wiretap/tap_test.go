@@ -153,6 +153,21 @@ S: +OK bye
 	}
 }
 
+func TestAPasswordInPlaceOfTheNameIsMasked(t *testing.T) {
+	for _, test := range []struct{ proto, talk, want string }{
+		{"pop3", "C: USER geheim\nS: +OK\nC: PASS ada@x\nS: -ERR no\nC: user Ada\nS: +OK\nC: PASS geheim\n",
+			"C: USER ••••\nS: +OK\nC: PASS ••••\nS: -ERR no\nC: user Ada\nS: +OK\nC: PASS ••••\n"},
+		{"imap", "C: 1 LOGIN \"geheim\" ada@x\nS: 1 NO no\nC: 2 LOGIN \"ada@x\" geheim\n",
+			"C: 1 LOGIN ••••\nS: 1 NO no\nC: 2 LOGIN \"ada@x\" ••••\n"},
+	} {
+		tap := wiretap.New(wiretap.Config{Enabled: true})
+		c := newCall(t, tap, test.proto)
+		c.talk(test.talk)
+		wiretap.User(c.server, "ada@x", true)
+		same(t, only(t, tap), test.want)
+	}
+}
+
 func TestWhoHasNotOptedInIsNotKept(t *testing.T) {
 	tap := wiretap.New(wiretap.Config{Enabled: true})
 	events, cancel := tap.Subscribe(wiretap.Filter{})
