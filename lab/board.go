@@ -221,8 +221,11 @@ func Explain(proto string, lines []wiretap.Line) []Spoken {
 			case !w.None() || line.Body:
 			case line.Dir == wiretap.Server:
 				w = lookUp(usual[proto], untagged(proto, line.Text))
-			case i == 0 && line.Text == wiretap.Mask && x.unknown():
+			case line.Dir != wiretap.Client || line.Text != wiretap.Mask:
+			case x.unknown():
 				w = noCommand
+			default:
+				w = credentials
 			}
 			all = append(all, Spoken{
 				N: len(all) + 1, Time: line.Time, Dir: line.Dir, Text: line.String(), Body: line.Body,

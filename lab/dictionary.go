@@ -205,6 +205,9 @@ func exchanges(proto string, lines []wiretap.Line, idling bool) (found []exchang
 // password in the wrong place.
 var noCommand = Words{"no command, so it is masked: it might be a password", "命令ではないため伏せ字(パスワードの打ち間違いかもしれないため)"}
 
+// credentials is said of what follows a login's first line.
+var credentials = Words{"what the login asks for, masked", "ログインに必要な情報(伏せ字)"}
+
 // unknown reports whether the server did not know what the client said.
 func (x exchange) unknown() bool {
 	return slices.ContainsFunc(x.lines, func(l wiretap.Line) bool {
@@ -212,11 +215,12 @@ func (x exchange) unknown() bool {
 	})
 }
 
-// Legible is a line of a transcript for people to read: there a tab is \t, so
-// that it can be seen, and here it is one again.
+// Legible is a line of a transcript for people to read: there a tab is \t and
+// a blank at the end \x20, so that they can be seen, and here they are
+// themselves again.
 func Legible(text string) string { return tabs.Replace(text) }
 
-var tabs = strings.NewReplacer(`\\`, `\\`, `\t`, "\t")
+var tabs = strings.NewReplacer(`\\`, `\\`, `\t`, "\t", `\x20`, " ")
 
 // verbOf is the command of a client's line.
 func verbOf(proto, text string) string {

@@ -21,6 +21,8 @@ type story struct {
 var (
 	storyOpening = Words{"%d scenarios, played by real mail clients over real connections",
 		"%d本のシナリオを、本物のメールクライアントと実際の通信で確かめます"}
+	storyOnly = Words{"One scenario, played by real mail clients over real connections",
+		"1本のシナリオを、本物のメールクライアントと実際の通信で確かめます"}
 	storyFolded  = Words{"(%d more)", "(ほかに%d行)"}
 	storyAll     = Words{"Only the lines that matter are shown; --wire all shows all of them.", "通信は要点だけを表示します。--wire all ですべて表示できます。"}
 	storyTable   = Words{"measured just now", "測定結果"}
@@ -35,7 +37,7 @@ func newStory(w io.Writer, o Options) *story {
 	if o.Width == 0 {
 		o.Width = 80
 	}
-	o.Width = min(max(o.Width, 60), 110)
+	o.Width = min(max(o.Width, 40), 110)
 	return &story{Options: o, w: w}
 }
 
@@ -85,15 +87,32 @@ func colourOf(proto string) string {
 }
 
 func (s *story) opening(server Server, scenarios int) {
-	s.print(0, s.paint(bold, "yubin")+"  "+storyOpening.In(s.Lang, scenarios))
+	const name = "yubin"
+	what := storyOpening.In(s.Lang, scenarios)
+	if scenarios == 1 {
+		what = storyOnly.In(s.Lang)
+	}
+	for i, line := range wrap(name+"  "+what, s.Width) {
+		if i == 0 {
+			line = s.paint(bold, name) + strings.TrimPrefix(line, name)
+		}
+		s.print(0, line)
+	}
 	if s.Wire == WireFold {
-		s.print(0, s.paint(faint, storyAll.In(s.Lang)))
+		s.faintly(storyAll.In(s.Lang))
 	}
 	where := fmt.Sprintf("SMTP %s  POP3 %s  IMAP %s", server.SMTP, server.POP3, server.IMAP)
 	if server.Web != "" {
 		where += "  HTTP " + server.Web
 	}
-	s.print(0, s.paint(faint, where))
+	s.faintly(where)
+}
+
+// faintly prints what is good to know, in as many lines as it takes.
+func (s *story) faintly(text string) {
+	for _, line := range wrap(text, s.Width) {
+		s.print(0, s.paint(faint, line))
+	}
 }
 
 func (s *story) title(scenario Scenario) {
@@ -324,76 +343,4 @@ func (s *story) closing(r *Report) {
 	} else {
 		s.print(1, s.paint(green, storyGood.In(s.Lang, r.Seconds)))
 	}
-}
-
-// table draws the rows in which something was measured.
-func (s *story) table(r *Report) (lines []string) {
-	rows := [][]string{{storyTable.In(s.Lang)}}
-	for _, c := range r.server.offers(Columns) {
-		rows[0] = append(rows[0], c.In(s.Lang))
-	}
-	for _, row := range r.Table {
-		if !slices.ContainsFunc(row.Cells, func(c Cell) bool { return c.Result != nil }) {
-			continue
-		}
-		cells := []string{row.Name}
-		for _, c := range row.Cells {
-			text := c.Shown
-			if c.Result != nil && c.Result.Lesson == Contradicted {
-				text += " " + s.sign("✖", "XX")
-			}
-			cells = append(cells, text)
-		}
-		rows = append(rows, cells)
-	}
-	if len(rows) == 1 {
-		return nil
-	}
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], columnsOf(cell))
-		}
-	}
-	// Where the table is too wide it goes without margins, and then the
-	// questions take several lines.
-	margin := " "
-	if s.excess(widths, 2) > 0 {
-		margin = ""
-		widths[0] = max(12, widths[0]-max(0, s.excess(widths, 0)))
-	}
-	rule := func(left, middle, right string) string {
-		parts := make([]string, len(widths))
-		for i, w := range widths {
-			parts[i] = strings.Repeat(s.sign("─", "-"), w+2*len(margin))
-		}
-		return left + strings.Join(parts, middle) + right
-	}
-	bar := s.sign("│", "|")
-	lines = append(lines, rule(s.sign("┌", "+"), s.sign("┬", "+"), s.sign("┐", "+")))
-	for i, row := range rows {
-		for n, name := range wrap(row[0], widths[0]) {
-			cells := []string{margin + pad(name, widths[0]) + margin}
-			for j, cell := range row[1:] {
-				if n > 0 {
-					cell = ""
-				}
-				cells = append(cells, margin+pad(cell, widths[j+1])+margin)
-			}
-			lines = append(lines, bar+strings.Join(cells, bar)+bar)
-		}
-		if i == 0 {
-			lines = append(lines, rule(s.sign("├", "+"), s.sign("┼", "+"), s.sign("┤", "+")))
-		}
-	}
-	return append(lines, rule(s.sign("└", "+"), s.sign("┴", "+"), s.sign("┘", "+")))
-}
-
-// excess is by how many columns a table is too wide for the terminal.
-func (s *story) excess(widths []int, margins int) int {
-	sum := 3 // its own indentation, the first bar and one column to spare
-	for _, w := range widths {
-		sum += w + margins + 1
-	}
-	return sum - s.Width
 }

@@ -17,6 +17,7 @@ var usual = map[string][]notion{
 	},
 	"pop3": {
 		{"+OK", Words{"all right", "成功"}},
+		{"+", Words{"go on with the login", "ログインの続きを待つ"}},
 		{".", Words{"the end of what was asked for", "ここで終わり"}},
 	},
 	"imap": {

@@ -213,6 +213,12 @@ func TestTableIsStraight(t *testing.T) {
 					t.Errorf("%d columns: %s", n, line)
 				}
 			}
+			narrow := newStory(os.Stderr, Options{Lang: lang, ASCII: ascii, Width: 50})
+			for _, line := range narrow.table(r) {
+				if n := columnsOf(line); n > 49 {
+					t.Errorf("%d columns of 50: %s", n, line)
+				}
+			}
 		}
 	}
 }
@@ -239,6 +245,7 @@ func TestLegible(t *testing.T) {
 	for text, want := range map[string]string{
 		`S: \tby mail.example.test`: "S: \tby mail.example.test",
 		`C: a1 STORE 1 \Trash`:      `C: a1 STORE 1 \Trash`,
+		`S: +\x20`:                  "S: + ",
 		`S: C:\\temp`:               `S: C:\\temp`,
 	} {
 		if got := Legible(text); got != want {

@@ -141,6 +141,8 @@ var labWords = map[string]phrase{
 	"wire.follow":      {"Follow", "自動更新"},
 	"wire.list":        {"Conversations", "やりとり"},
 	"wire.empty":       {"No conversation yet. Let a mail program connect, or play a scenario in the lab.", "まだ通信の記録がありません。メールソフトを接続するか、ラボでシナリオを再生してください。"},
+	"wire.empty-own":   {"No conversation of yours yet. Let a mail program log in to your account.", "あなたの通信の記録はまだありません。メールソフトでこのアカウントに接続してください。"},
+	"wire.none":        {"Nothing is kept.", "記録はありません。"},
 	"wire.choose":      {"Choose a conversation from the list. With “Beside” you see two at once.", "一覧からやりとりを選んでください。「並べる」で2つ同時に表示できます。"},
 	"wire.beside":      {"Beside", "並べる"},
 	"wire.close":       {"Close", "閉じる"},

@@ -24,7 +24,7 @@ func (p *program) demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "See it at work: a mail goes in by SMTP and comes out by POP3 and IMAP",
-		Long:  "Play scenarios with real clients over real sockets and measure what becomes of the\nmail by POP3 and by IMAP. Needs nothing: the server lives in a temporary folder.",
+		Long:  "Play scenarios with real clients over real sockets and measure what becomes of the\nmail by POP3, by IMAP and in a browser. Needs nothing: the server lives in a temporary folder.",
 		Example: "  yubin demo\n  yubin demo --scenario read-sync --wire all\n" +
 			"  yubin demo --save report.md\n  yubin demo --scenario two-servers\n  yubin demo --against localhost",
 		Args: cobra.NoArgs,

@@ -280,7 +280,7 @@ var catalogue = map[string]string{
 	"Least important events to log: debug, info, warn or error.":                                               "ログに残す最低の重要度: debug、info、warn、error。",
 
 	// demo
-	"Play scenarios with real clients over real sockets and measure what becomes of the\nmail by POP3 and by IMAP. Needs nothing: the server lives in a temporary folder.": "本物のクライアントと実際の通信でシナリオを再生し、POP3 と IMAP でメールがどうなるかを\n測定します。準備は要りません。サーバーは一時フォルダーで動きます。",
+	"Play scenarios with real clients over real sockets and measure what becomes of the\nmail by POP3, by IMAP and in a browser. Needs nothing: the server lives in a temporary folder.": "本物のクライアントと実際の通信でシナリオを再生し、POP3、IMAP、Web メールで\nメールがどうなるかを測定します。準備は要りません。サーバーは一時フォルダーで動きます。",
 	"Play only this one, by name or number; repeat it for several.":     "このシナリオだけを再生する (名前または番号)。複数なら繰り返す。",
 	"How much of the conversations to print: fold, all or none.":        "やりとりの表示量: fold (要点)、all (すべて)、none (なし)。",
 	"File for the report; its ending (md, json or csv) says what kind.": "レポートを書き出すファイル。拡張子 (md、json、csv) で形式が決まる。",
