@@ -82,7 +82,7 @@ func (n *Notices) notice(ctx context.Context, p report) (d store.Delivery, ok bo
 	case err != nil:
 		n.Log.Warn("nobody to tell of a mail", "sender", sender, "event", string(p.kind), "err", err)
 		return d, false
-	case !n.ration.take(strings.ToLower(sender), ours, cmp.Or(n.PerHour, 50), p.at):
+	case !n.ration.take(strings.ToLower(sender), ours, n.limit(p.kind), p.at):
 		n.Log.Warn("too many notices for one sender", "sender", sender, "event", string(p.kind))
 		return d, false
 	}
@@ -97,6 +97,17 @@ func (n *Notices) notice(ctx context.Context, p report) (d store.Delivery, ok bo
 	// RFC 8689 §5: of what was not to travel in clear only the header comes
 	// back, and TLS is wished for the notice too; levelOf does not insist.
 	return store.Delivery{Recipients: to, Body: store.Bytes(n.compose(p, o, utf8)), UTF8: utf8, RequireTLS: p.to[0].RequireTLS}, true
+}
+
+// limit is how many notices of all kinds a sender may have had within an hour
+// to get one more of this. What went well is told as long as that leaves room
+// for what did not.
+func (n *Notices) limit(kind Event) int {
+	limit := cmp.Or(n.PerHour, 50)
+	if kind == arrived || kind == Delivered {
+		return (limit + 1) / 2
+	}
+	return limit
 }
 
 // addressee is whom a notice is for. The domain of a rewritten sender is that
@@ -223,11 +234,16 @@ func (n *rationing) take(sender string, ours bool, limit int, now time.Time) boo
 	if n.given == nil || now.Sub(n.since) >= time.Hour {
 		n.since, n.given, n.elsewhere = now, make(map[string]int), 0
 	}
+	most := limit
 	if ours {
-		limit *= generous
-	} else if n.elsewhere++; n.elsewhere > limit*generous {
+		most *= generous
+	}
+	if n.given[sender] >= most || !ours && n.elsewhere >= limit*generous {
 		return false
 	}
 	n.given[sender]++
-	return n.given[sender] <= limit
+	if !ours {
+		n.elsewhere++
+	}
+	return true
 }

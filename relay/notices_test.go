@@ -165,6 +165,35 @@ func TestNobodyIsToldOfArrival(t *testing.T) {
 	}
 }
 
+// However often a sender has been told of success, failures are told too.
+func TestSuccessLeavesRoomForFailure(t *testing.T) {
+	for _, sender := range []string{"ada@alpha.test", "gus@gamma.test"} {
+		w := newWorld(t, nil)
+		w.relay.Notices.PerHour = 4
+		given := map[Event]int{}
+		for range 1000 {
+			for _, kind := range []Event{arrived, Delivered} {
+				if w.relay.Notices.take(sender, kind) {
+					given[kind]++
+				}
+			}
+		}
+		for range 1000 {
+			if w.relay.Notices.take(sender, Failed) {
+				given[Failed]++
+			}
+		}
+		if success := given[arrived] + given[Delivered]; success == 0 || given[Failed] != success {
+			t.Errorf("%s: %v", sender, given)
+		}
+	}
+}
+
+// take asks for one more notice.
+func (n *Notices) take(sender string, kind Event) bool {
+	return n.ration.take(sender, strings.HasSuffix(sender, "@alpha.test"), n.limit(kind), start)
+}
+
 func TestRemoteMTA(t *testing.T) {
 	for host, want := range map[string]string{"mx.beta.test": "mx.beta.test", "127.0.0.1": "[127.0.0.1]", "::1": "[IPv6:::1]", "[192.0.2.1]": "[192.0.2.1]"} {
 		if got := mtaName(host); got != want {
