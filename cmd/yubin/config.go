@@ -42,14 +42,40 @@ func defineFlags(flags *pflag.FlagSet, names ...string) {
 		if flags.Lookup(k.flag()) != nil {
 			continue
 		}
+		name := k.flag()
 		if k.secret {
-			flags.String(k.flag()+"-file", "", k.doc+" From this file, a line each.")
-			continue
-		}
-		f := flags.VarPF(&flagValue{key: k, text: k.value}, k.flag(), "", k.doc)
-		if _, ok := k.into.(*bool); ok {
+			name += "-file"
+			flags.String(name, "", k.doc+" From this file, a line each.")
+		} else if f := flags.VarPF(&flagValue{key: k, text: k.value}, name, "", k.doc); isBool(k) {
 			f.NoOptDefVal = "true" // --demo alone
 		}
+		if len(names) == 0 && !slices.Contains(everywhere, k.name) {
+			flags.Lookup(name).Annotations = map[string][]string{isSetting: nil}
+		}
+	}
+}
+
+func isBool(k key) bool {
+	_, is := k.into.(*bool)
+	return is
+}
+
+// everywhere are the settings that each command has a flag for.
+var everywhere = []string{"data_dir", "lang", "demo"}
+
+// isSetting marks a flag that the help lists behind the command's own.
+const isSetting = "setting"
+
+// flagsThat are settings, or are not.
+func flagsThat(are bool) func(*pflag.FlagSet) *pflag.FlagSet {
+	return func(all *pflag.FlagSet) *pflag.FlagSet {
+		some := pflag.NewFlagSet("", pflag.ContinueOnError)
+		all.VisitAll(func(f *pflag.Flag) {
+			if _, is := f.Annotations[isSetting]; is == are {
+				some.AddFlag(f)
+			}
+		})
+		return some
 	}
 }
 

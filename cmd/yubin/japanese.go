@@ -16,6 +16,7 @@ var catalogue = map[string]string{
 	"Additional Commands:":  "そのほかのコマンド:",
 	"Flags:":                "フラグ:",
 	"Global Flags:":         "共通のフラグ:",
+	"Settings, as in the environment and the file:":                                 "設定 (環境変数やファイルでも与えられます):",
 	`Use "{{.CommandPath}} [command] --help" for more information about a command.`: `各コマンドの詳しい説明は "{{.CommandPath}} [command] --help" で表示します。`,
 	"Run `yubin --help` to see what there is.":                                      "使えるコマンドは `yubin --help` で確認できます。",
 	"Generate the autocompletion script for the specified shell":                    "シェルの補完スクリプトを出力する",
@@ -215,6 +216,7 @@ var catalogue = map[string]string{
 	"search does not find %s in it":                                                                     "検索で %s が見つかりません",
 	"Mail is there but cannot be found.":                                                                "メールはあるのに検索できません。",
 	"POP3 shows it (in %s)":                                                                             "POP3 でも見えます (%s)",
+	"skipped: POP3 lets in one device at a time, and one is there already":                              "省略: POP3 は同時に1台だけです。いまは別の端末が接続しています",
 	"POP3 does not show it":                                                                             "POP3 では見えません",
 
 	// flags

@@ -59,7 +59,7 @@ func (p *program) root() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.PersistentFlags().String("config", "", "Configuration file (YAML); else /etc/yubin/yubin.yaml when it exists.")
-	defineFlags(root.PersistentFlags(), "data_dir", "lang", "demo")
+	defineFlags(root.PersistentFlags(), everywhere...)
 	root.SetFlagErrorFunc(suggestFlag)
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: p.say("Running a server:")},
@@ -79,8 +79,22 @@ func (p *program) root() *cobra.Command {
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help-command"})
 	root.InitDefaultHelpFlag()
 	root.InitDefaultCompletionCmd()
+	root.SetUsageTemplate(settingsLast(root.UsageTemplate()))
 	p.translate(root)
 	return root
+}
+
+func init() {
+	cobra.AddTemplateFunc("own", flagsThat(false))
+	cobra.AddTemplateFunc("settings", flagsThat(true))
+}
+
+// settingsLast lists a command's own flags first, and then those with which
+// every setting can be given: who asks for help should not have to search.
+func settingsLast(template string) string {
+	const all, more = "{{.LocalFlags.FlagUsages", "{{if .HasHelpSubCommands}}"
+	template = strings.Replace(template, all, "{{(own .LocalFlags).FlagUsages", 1)
+	return strings.Replace(template, more, "{{with settings .LocalFlags}}{{if .HasAvailableFlags}}\n\nSettings, as in the environment and the file:\n{{.FlagUsages | trimTrailingWhitespaces}}{{end}}{{end}}"+more, 1)
 }
 
 // translate puts the help of c and of everything below it into the language
@@ -99,6 +113,7 @@ func (p *program) translate(c *cobra.Command) {
 			"Additional Commands:", p.say("Additional Commands:"),
 			"Global Flags:", p.say("Global Flags:"),
 			"Flags:", p.say("Flags:"),
+			"Settings, as in the environment and the file:", p.say("Settings, as in the environment and the file:"),
 			`Use "{{.CommandPath}} [command] --help" for more information about a command.`,
 			p.say(`Use "{{.CommandPath}} [command] --help" for more information about a command.`),
 		).Replace(c.UsageTemplate()))

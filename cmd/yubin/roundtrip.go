@@ -203,10 +203,11 @@ func (t *trip) seeByPOP3(ctx context.Context) error {
 	if _, err := p.answer(); err != nil {
 		return err
 	}
-	if _, err := p.ask("USER %s", t.user); err != nil {
-		return err
-	}
-	if _, err := p.ask("PASS %s", t.password); err != nil {
+	if err := p.login(ctx, t.user, t.password); err != nil {
+		if isInUse(err) {
+			t.find(skipped, t.say("skipped: POP3 lets in one device at a time, and one is there already"), "", "yubin sessions")
+			return nil
+		}
 		return err
 	}
 	stat, err := p.ask("STAT")
@@ -243,6 +244,28 @@ func (t *trip) seeByPOP3(ctx context.Context) error {
 	_, err = p.ask("QUIT")
 	return err
 }
+
+// login waits a little for another session to end: there is one at a time
+// (RFC 1939 §4), and that is no fault of the server.
+func (p pop3) login(ctx context.Context, user, password string) error {
+	for tries := 10; ; tries-- {
+		if _, err := p.ask("USER %s", user); err != nil {
+			return err
+		}
+		_, err := p.ask("PASS %s", password)
+		if tries == 0 || !isInUse(err) {
+			return err
+		}
+		select {
+		case <-time.After(300 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// isInUse knows the answer of RFC 2449 §8.1.1.
+func isInUse(err error) bool { return err != nil && strings.HasPrefix(err.Error(), "-ERR [IN-USE]") }
 
 // pop3 is as much of a client as the round trip needs (RFC 1939 §3).
 type pop3 struct{ *textproto.Conn }
