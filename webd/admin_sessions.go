@@ -2,10 +2,13 @@ package webd
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/yubin-mail/yubin/store"
 	"github.com/yubin-mail/yubin/wiretap"
 )
 
@@ -32,6 +35,7 @@ func (l LiveSession) Octets() int64 { return l.Received + l.Sent }
 // sessionsPart is what the admin page shows of sessions.
 type sessionsPart struct {
 	Sessions []LiveSession
+	Pages    []openPage
 	Watched  bool // somebody tells us of sessions
 	CanEnd   bool // and can end them
 	Logins   int  // in browsers
@@ -39,8 +43,46 @@ type sessionsPart struct {
 
 func (s *Server) sessionsPart(ctx context.Context) (p sessionsPart, err error) {
 	p = sessionsPart{Watched: s.Operation.Sessions != nil, CanEnd: s.Operation.Disconnect != nil, Sessions: s.liveSessions()}
+	if p.Pages, err = s.openPages(ctx); err != nil {
+		return p, err
+	}
 	p.Logins, err = s.Store.CountLogins(ctx)
 	return p, err
+}
+
+// openPage is a login in a browser that hears of changes at this moment. Its
+// connections come and go, so it is the login that can be ended.
+type openPage struct {
+	ID                   store.LoginID
+	User, Device, Remote string
+	Since                time.Time
+	Idle                 int64 // seconds since the last request
+}
+
+func (s *Server) openPages(ctx context.Context) (all []openPage, err error) {
+	for _, o := range s.sessions.open() {
+		u, err := s.Store.User(ctx, o.login.User)
+		if errors.Is(err, store.ErrNoSuchUser) {
+			continue // gone this moment
+		}
+		if err != nil {
+			return nil, err
+		}
+		idle := s.Now().Sub(o.lastSeen()) / time.Second
+		all = append(all, openPage{o.login.ID, u.Address, browserName(o.login.Agent), o.login.Remote, o.login.Created, int64(idle)})
+	}
+	slices.SortFunc(all, func(a, b openPage) int { return a.Since.Compare(b.Since) })
+	return all, nil
+}
+
+// endPage ends a login in a browser, on all its pages.
+func (s *Server) endPage(ctx context.Context, id string) error {
+	for _, o := range s.sessions.open() {
+		if strconv.FormatInt(int64(o.login.ID), 10) == id {
+			return s.sessions.end(ctx, o)
+		}
+	}
+	return errSession
 }
 
 func (s *Server) liveSessions() []LiveSession {
@@ -83,7 +125,13 @@ func (s *Server) end(id string) error {
 }
 
 func (s *Server) disconnect(v *visit) error {
-	if err := s.end(v.PostFormValue("id")); err != nil {
+	var err error
+	if login := v.PostFormValue("login"); login != "" {
+		err = s.endPage(v.Context(), login)
+	} else {
+		err = s.end(v.PostFormValue("id"))
+	}
+	if err != nil {
 		return err
 	}
 	return v.backToAdmin("sessions", v.T("admin.disconnected"), "")

@@ -339,6 +339,34 @@ func TestDeleteUserCanBeUndone(t *testing.T) {
 	o.user(o.ada.ID) // who is suspended only stays
 }
 
+// An open page is a live session too; ending it ends the login.
+func TestOpenPagesAreListedAndEnded(t *testing.T) {
+	o := newOfficeTest(t, nil)
+	ada, bob := o.as(o.ada), o.as(o.bob)
+	bob.get("/m/inbox")
+	var page *session
+	for _, s := range o.s.sessions.all {
+		if s.login.User == o.bob.ID {
+			page = s
+		}
+	}
+	row := `data-session="web-` + idText(page.login.ID) + `"`
+	if _, html := ada.get("/admin"); strings.Contains(html, row) {
+		t.Error("listed without an open page")
+	}
+	page.streams.Add(1)
+	if _, html := ada.get("/admin/sessions"); !strings.Contains(html, row) {
+		t.Errorf("not listed:\n%s", html)
+	}
+	ada.mustPost("/admin/sessions", "login", idText(page.login.ID))
+	if status, _ := bob.get("/m/inbox"); status != 303 {
+		t.Errorf("still logged in: %d", status)
+	}
+	if status, _ := ada.post("/admin/sessions", "login", idText(page.login.ID)); status != 404 {
+		t.Errorf("ended twice: %d", status)
+	}
+}
+
 func TestAdminAliases(t *testing.T) {
 	o := newOfficeTest(t, nil)
 	ada := o.as(o.ada)

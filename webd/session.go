@@ -90,6 +90,18 @@ func (ss *sessions) begin(u store.UserID, generation int64, r *http.Request) (st
 	return secret, nil
 }
 
+// open are the sessions with a page that hears of changes.
+func (ss *sessions) open() (some []*session) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for _, s := range ss.all {
+		if s.streams.Load() > 0 {
+			some = append(some, s)
+		}
+	}
+	return some
+}
+
 func (s *session) lastSeen() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -38,6 +38,7 @@ var adminWords = map[string]phrase{
 	"session.authenticated": {"logged in", "ログイン済み"},
 	"session.transaction":   {"in a transaction", "トランザクション中"},
 	"session.selected":      {"mailbox selected", "メールボックス選択中"},
+	"session.page":          {"page open", "ページ表示中"},
 	"session.idle":          {"IDLE", "IDLE(待機)"},
 
 	"admin.users":        {"Users", "ユーザー"},
@@ -112,7 +113,7 @@ var adminWords = map[string]phrase{
 	"admin.last":        {"Last backup", "最後のバックアップ"},
 	"admin.never":       {"never", "まだありません"},
 	"admin.backup":      {"Back up now", "今すぐバックアップ"},
-	"admin.backup-at":   {"Copies are kept in %s. To restore one, put it in the place of yubin.db while the server is stopped.", "コピーは %s に保存されます。復元するには、サーバーを止めてから yubin.db と置き換えます。"},
+	"admin.backup-at":   {"Copies are kept in %s. To restore one, stop the server, remove yubin.db-wal and yubin.db-shm, and put it in the place of yubin.db.", "コピーは %s に保存されます。復元するには、サーバーを止め、yubin.db-wal と yubin.db-shm を消してから yubin.db と置き換えます。"},
 	"admin.backup-keep": {"The newest %d stay.", "新しい順に %d 個を残します。"},
 	"admin.backed-up":   {"%s holds %s messages (%s).", "%s にメール %s 通を保存しました (%s)。"},
 	"admin.settings":    {"Settings", "設定値"},
