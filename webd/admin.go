@@ -191,7 +191,7 @@ func (p page) Origin(origin string) string {
 	return origin
 }
 
-// back goes to the admin page with something to say, at the place of it.
+// backToAdmin goes to the admin page with something to say, at the place of it.
 func (v *visit) backToAdmin(section, text, undo string) error {
 	v.session.say(notice{Text: text, Undo: undo})
 	return v.redirect("/admin#" + section)

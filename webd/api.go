@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/yubin-mail/yubin/store"
 )
@@ -184,7 +183,6 @@ func (c *call) body(limit int64, into any) error {
 	if err != nil || kind != "application/json" {
 		return errNotJSON
 	}
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(uploadTime)) // not every writer can, tests' for one
 	d := json.NewDecoder(http.MaxBytesReader(c.w, c.Body, limit))
 	d.DisallowUnknownFields()
 	if err = d.Decode(into); err == nil {

@@ -176,26 +176,13 @@ func attachmentsOf(root *message.Part) []apiAttachment {
 		isImage := p.ID != "" && p.Type != "text"
 		if p.Type != "multipart" && (isFile || isImage) {
 			some = append(some, apiAttachment{
-				Part: partNumber(path), Name: p.Filename(), Type: p.Type + "/" + p.Subtype, Size: p.Size,
+				Part: pathText(path), Name: p.Filename(), Type: p.Type + "/" + p.Subtype, Size: p.Size,
 				Inline: !isFile, ContentID: strings.Trim(p.ID, "<>"), part: p,
 			})
 		}
 		return !isFile
 	})
 	return some
-}
-
-// partNumber writes a part's number as IMAP does; a message without parts
-// has one, 1.
-func partNumber(path []int) string {
-	if len(path) == 0 {
-		return "1"
-	}
-	numbers := make([]string, len(path))
-	for i, n := range path {
-		numbers[i] = strconv.Itoa(n)
-	}
-	return strings.Join(numbers, ".")
 }
 
 func getMessage(c *call) error {

@@ -48,6 +48,9 @@ func (s *Server) renameFolder(v *visit) error {
 	if !f.Own() {
 		return store.ErrBadMailboxName
 	}
+	if to == f.Name {
+		return v.redirect(f.URL())
+	}
 	return v.renameTo(f, to, v.T("done.folder-renamed", f.Path, to))
 }
 

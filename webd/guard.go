@@ -22,6 +22,10 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 func (s *Server) guard(next http.Handler) http.Handler {
 	origin := http.NewCrossOriginProtection() // Sec-Fetch-Site, or Origin against Host
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			// Not for all requests: a stream would end by then.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadTime)) // not every writer can, tests' for one
+		}
 		h := w.Header()
 		h.Set("Content-Security-Policy", pagePolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -90,7 +94,6 @@ const uploadTime = 5 * time.Minute
 
 // readForm reads the fields and files of a request.
 func (v *visit) readForm(limit int64) error {
-	_ = http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(uploadTime)) // not every writer can, tests' for one
 	v.Body = http.MaxBytesReader(v.w, v.Body, limit)
 	err := v.ParseMultipartForm(2 << 20)
 	if errors.Is(err, http.ErrNotMultipart) {

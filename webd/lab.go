@@ -2,10 +2,8 @@ package webd
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,13 +106,13 @@ func (s *Server) playLab(v *visit) error {
 		// What has been played cannot be taken back: play again, up to there.
 		guesses := map[string]int{}
 		if r != nil {
-			guesses = r.guesses
+			guesses = r.guessed()
 		}
 		if r, err = s.labs.begin(v, sc.ID, v.latency()); err != nil {
 			return err
 		}
 		if do != "again" {
-			r.guesses = guesses
+			r.keepGuesses(guesses)
 		}
 	}
 	r.takeGuesses(v)
@@ -142,6 +140,13 @@ func (v *visit) latency() time.Duration {
 		ms = 0
 	}
 	return time.Duration(ms) * time.Millisecond
+}
+
+// keepGuesses makes the guesses of another run those of this one.
+func (r *labRun) keepGuesses(guesses map[string]int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.guesses = guesses
 }
 
 // takeGuesses keeps what somebody thinks will happen in the next step.
@@ -205,7 +210,7 @@ func (s *Server) labEvents(v *visit) error {
 		return err
 	}
 	last := v.Header.Get("Last-Event-ID")
-	return v.stream(func(send func(id, event, data string) error) error {
+	return v.stream(func(send sender) error {
 		for {
 			r := s.labs.runs(v)[sc.ID]
 			var changed <-chan struct{}
@@ -295,43 +300,5 @@ func (v *visit) labTranscript(r *labRun, number string) error {
 	}
 	v.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", r.scenario+"-c"+number+".txt"))
 	v.send("text/plain", b.Bytes())
-	return nil
-}
-
-// errGone ends a stream whose reader has gone.
-var errGone = errors.New("the reader has gone")
-
-// stream answers with server-sent events. Of send, an event without a name is
-// a comment that keeps the connection open.
-func (v *visit) stream(run func(send func(id, event, data string) error) error) error {
-	rc := http.NewResponseController(v.w)
-	v.answered = true
-	v.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-	v.w.Header().Set("X-Accel-Buffering", "no")
-	send := func(id, event, data string) error {
-		_ = rc.SetWriteDeadline(time.Now().Add(10 * time.Second)) // not every writer can, tests' for one
-		var err error
-		if event == "" {
-			_, err = fmt.Fprint(v.w, ":\n\n")
-		} else {
-			if id != "" {
-				fmt.Fprintf(v.w, "id: %s\n", id)
-			}
-			_, err = fmt.Fprintf(v.w, "event: %s\ndata: %s\n\n", event, data)
-		}
-		if err == nil {
-			err = rc.Flush()
-		}
-		if err != nil {
-			return errGone
-		}
-		return nil
-	}
-	if err := send("", "", ""); err != nil {
-		return nil
-	}
-	if err := run(send); err != nil && !errors.Is(err, errGone) {
-		return err
-	}
 	return nil
 }

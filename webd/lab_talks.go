@@ -2,6 +2,7 @@ package webd
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -79,10 +80,7 @@ func (v *visit) labConsole(b *lab.Board) *labConsole {
 
 // tryLine is how somebody can have the same conversation from a terminal.
 func tryLine(proto, address string, secure bool) string {
-	host, port, _ := strings.Cut(address, ":")
-	if i := strings.LastIndexByte(address, ':'); i >= 0 {
-		host, port = strings.Trim(address[:i], "[]"), address[i+1:]
-	}
+	host, port, _ := net.SplitHostPort(address)
 	if host == "0.0.0.0" || host == "::" || host == "127.0.0.1" || host == "" {
 		host = "localhost"
 	}

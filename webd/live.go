@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,7 +25,8 @@ func (s *Server) liveRoutes(m *routes) {
 
 const (
 	keepAlive   = 25 * time.Second // so that nothing in between takes the stream for dead
-	retryAfter  = 2000             // milliseconds, for the browser
+	retryAfter  = 2 * time.Second  // until a browser comes again
+	takeTime    = 10 * time.Second // for a browser to take an event
 	maxStreams  = 30               // of one user
 	maxTold     = 300              // changes in one event; more make the page load itself again
 	streamLimit = 12 * time.Hour   // then the browser comes again
@@ -89,53 +91,88 @@ func (s *Server) live(v *visit) error {
 	defer v.session.streams.Add(-1)
 	watch := s.Store.Watch(v.user.ID)
 	defer watch.Close()
-	h := v.w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
-	h.Set("X-Accel-Buffering", "no")
-	v.answered = true
-	out := http.NewResponseController(v.w)
 	at := parseTold(v.Header.Get("Last-Event-ID"))
 	if q := v.URL.Query().Get("at"); len(at) == 0 && q != "" {
 		at = parseTold(q)
 	}
-	fmt.Fprintf(v.w, "retry: %d\n\n", retryAfter)
-	alive := time.NewTicker(keepAlive)
-	defer alive.Stop()
-	limit := time.NewTimer(streamLimit)
-	defer limit.Stop()
-	for {
-		if err := v.stillValid(v.session); err != nil {
-			if isOver(err) {
-				fmt.Fprint(v.w, "event: over\ndata: {}\n\n")
+	return v.stream(func(send sender) error {
+		over := func() error { return send("", "over", "{}") }
+		alive := time.NewTicker(keepAlive)
+		defer alive.Stop()
+		limit := time.NewTimer(streamLimit)
+		defer limit.Stop()
+		for {
+			if err := v.stillValid(v.session); isOver(err) {
+				return over()
+			} else if err != nil {
+				return err
+			}
+			if err := v.tell(at, send); err != nil {
+				return err
+			}
+			select {
+			case <-watch.C():
+			case <-alive.C:
+				if err := send("", "", ""); err != nil {
+					return err
+				}
+			case <-v.session.ended:
+				return over()
+			case <-limit.C:
+				return nil
+			case <-v.Context().Done():
+				return nil
+			case <-s.ctx.Done():
 				return nil
 			}
-			return err
 		}
-		if err := v.tell(at); err != nil {
-			return err
+	})
+}
+
+// sender sends an event. One without a name is a comment, which keeps the
+// connection open.
+type sender func(id, event, data string) error
+
+// errGone ends a stream whose reader has gone.
+var errGone = errors.New("the reader has gone")
+
+// stream answers with server-sent events.
+func (v *visit) stream(run func(send sender) error) error {
+	rc := http.NewResponseController(v.w)
+	v.answered = true
+	v.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+	v.w.Header().Set("X-Accel-Buffering", "no")
+	write := func(text string) error {
+		_ = rc.SetWriteDeadline(time.Now().Add(takeTime)) // not every writer can, tests' for one
+		_, err := io.WriteString(v.w, text)
+		if err == nil {
+			err = rc.Flush()
 		}
-		if err := out.Flush(); err != nil {
-			return nil // the page has gone
+		if err != nil {
+			return errGone
 		}
-		select {
-		case <-watch.C():
-		case <-alive.C:
-			fmt.Fprint(v.w, ": still here\n\n")
-		case <-v.session.ended:
-			fmt.Fprint(v.w, "event: over\ndata: {}\n\n")
-			return nil
-		case <-limit.C:
-			return nil
-		case <-v.Context().Done():
-			return nil
-		case <-s.ctx.Done():
-			return nil
-		}
+		return nil
 	}
+	err := write(fmt.Sprintf("retry: %d\n\n", retryAfter.Milliseconds()))
+	if err == nil {
+		err = run(func(id, event, data string) error {
+			if event == "" {
+				return write(":\n\n")
+			}
+			if id != "" {
+				id = "id: " + id + "\n"
+			}
+			return write(fmt.Sprintf("%sevent: %s\ndata: %s\n\n", id, event, data))
+		})
+	}
+	if errors.Is(err, errGone) {
+		return nil
+	}
+	return err
 }
 
 // tell writes what has happened since, and moves the cursor.
-func (v *visit) tell(told told) error {
+func (v *visit) tell(told told, send sender) error {
 	ctx := v.Context()
 	boxes, err := v.s.Store.Mailboxes(ctx, v.user.ID)
 	if err != nil {
@@ -172,14 +209,14 @@ func (v *visit) tell(told told) error {
 		}
 	}
 	if n := v.session.takeWarning(); n != nil {
-		if err := v.event("notice", "", n); err != nil {
+		if err := send.json("", "notice", n); err != nil {
 			return err
 		}
 	}
 	if !moved {
 		return nil
 	}
-	return v.event("mail", told.String(), map[string]any{"folders": news, "changes": changes})
+	return send.json(told.String(), "mail", map[string]any{"folders": news, "changes": changes})
 }
 
 // changesIn is what has happened in a mailbox, and the mailbox after it.
@@ -200,14 +237,10 @@ func (v *visit) changesIn(ctx context.Context, m store.Mailbox, since store.ModS
 	return out, c.Mailbox, nil
 }
 
-func (v *visit) event(name, id string, value any) error {
+func (send sender) json(id, event string, value any) error {
 	b, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}
-	if id != "" {
-		id = "id: " + id + "\n"
-	}
-	_, err = fmt.Fprintf(v.w, "%sevent: %s\ndata: %s\n\n", id, name, b)
-	return err
+	return send(id, event, string(b))
 }

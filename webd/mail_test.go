@@ -413,6 +413,8 @@ func TestFoldersAreMadeRenamedAndDeleted(t *testing.T) {
 	wants(t, v.get("/m/%E4%BB%95%E4%BA%8B%2F2026/1"), "one")
 	_, page = v.post("/folders/rename", url.Values{"folder": {"仕事/2026"}, "name": {"Work"}})
 	wants(t, page, "<title>Work", "one")
+	_, page = v.post("/folders/rename", url.Values{"folder": {"Work"}, "name": {" Work "}}) // which is no change
+	wants(t, page, "<title>Work", "one")
 	_, page = v.post("/folders/delete", url.Values{"folder": {"Work"}})
 	wants(t, page, "Moved the folder Work to the trash", "one")
 	undo := regexp.MustCompile(`name="undo" value="([^"]+)"`).FindStringSubmatch(page)

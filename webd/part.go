@@ -78,7 +78,7 @@ func extension(kind string) string {
 	return ""
 }
 
-// pathText writes a part's number: "1.2".
+// pathText writes a part's number as IMAP does: "1.2".
 func pathText(path []int) string {
 	numbers := make([]string, len(path))
 	for i, n := range path {

@@ -32,7 +32,7 @@ var (
 	errInternal = &problem{http.StatusInternalServerError, "error.internal"}
 )
 
-// words are what the errors of others mean to a person with a browser.
+// replies are what the errors of others mean to a person with a browser.
 var replies = []struct {
 	err   error
 	reply *problem

@@ -207,7 +207,7 @@ func (s *Server) wireEvents(v *visit) error {
 	}
 	events, cancel := s.Tap.Subscribe(f) // before the stream flows, so that nothing is missed
 	defer cancel()
-	return v.stream(func(send func(id, event, data string) error) error {
+	return v.stream(func(send sender) error {
 		alive := time.NewTicker(keepAlive)
 		defer alive.Stop()
 		var soon <-chan time.Time
