@@ -56,7 +56,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errs)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	var e exit
 	switch {
 	case err == nil:
@@ -71,7 +71,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	case !p.started:
 		// cobra found fault with the command line itself.
 		p.complain(err)
-		fmt.Fprintln(errs, p.say("Run `yubin --help` to see what there is."))
+		fmt.Fprintln(errs, p.say("Run `%s --help` to see what there is.", c.CommandPath()))
 		return exitUsage
 	}
 	p.complain(err)

@@ -78,9 +78,10 @@ func (p *program) queueCommand() *cobra.Command {
 	}
 	list.Flags().BoolVar(&asJSON, "json", false, "Answer as JSON.")
 	show := &cobra.Command{
-		Use:   "show ID",
-		Short: "Show all that is known of a waiting mail, and its header",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show ID|ADDRESS|DOMAIN|all",
+		Short:   "Show all that is known of a waiting mail, and its header",
+		Example: "  yubin queue show 17",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.withStore(c, true, func(ctx context.Context, s *store.Store) error { return p.showQueued(ctx, s, args[0]) })
 		},
@@ -88,9 +89,10 @@ func (p *program) queueCommand() *cobra.Command {
 	// change makes a command that does something to the recipients named.
 	change := func(use, short string, do func(context.Context, *store.Store, []store.QueueID) (int, error)) *cobra.Command {
 		return &cobra.Command{
-			Use:   use + " ID|ADDRESS|DOMAIN|all ...",
-			Short: short,
-			Args:  cobra.MinimumNArgs(1),
+			Use:     use + " ID|ADDRESS|DOMAIN|all ...",
+			Short:   short,
+			Example: "  yubin queue " + use + " 17\n  yubin queue " + use + " example.test",
+			Args:    cobra.MinimumNArgs(1),
 			RunE: func(c *cobra.Command, args []string) error {
 				return p.withStore(c, true, func(ctx context.Context, s *store.Store) error {
 					ids, err := p.chosen(ctx, s, args)
@@ -119,7 +121,8 @@ func (p *program) queueCommand() *cobra.Command {
 	drop := change("drop", "Remove waiting mail without telling anybody", func(ctx context.Context, s *store.Store, ids []store.QueueID) (int, error) {
 		return s.Drop(ctx, ids...)
 	})
-	return parent(&cobra.Command{Use: "queue", Short: "Mail that waits for other servers"}, list, show, retry, hold, release, drop, p.queueAdvance())
+	return parent(&cobra.Command{Use: "queue", Short: "Mail that waits for other servers",
+		Long: "Mail that waits for other servers. Each recipient has a number and a state: due,\nsending, waiting for its next attempt, or held until somebody lets it go."}, list, show, retry, hold, release, drop, p.queueAdvance())
 }
 
 // queueAdvance is for demonstrations: real mail must not be returned before

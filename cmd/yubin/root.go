@@ -101,6 +101,14 @@ func settingsLast(template string) string {
 // of the person. What has no translation stays English.
 func (p *program) translate(c *cobra.Command) {
 	c.Short, c.Long = p.say(c.Short), p.say(c.Long)
+	if fits := c.Args; fits != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if fits(c, args) != nil {
+				return errors.New(p.say("it is used like this: %s", c.UseLine()))
+			}
+			return nil
+		}
+	}
 	translate := func(f *pflag.Flag) { f.Usage = p.say(f.Usage) }
 	c.PersistentFlags().VisitAll(translate)
 	c.Flags().VisitAll(translate)
