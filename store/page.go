@@ -36,7 +36,9 @@ type scanMore struct {
 
 func (s scanMore) Scan(dest ...any) error { return s.scanner.Scan(append(dest, s.more...)...) }
 
-const selectListed = `SELECT ` + messageColumns + `, blob.envelope, blob.preview, blob.attachments, blob.refs
+const listedColumns = messageColumns + `, blob.envelope, blob.preview, blob.attachments, blob.refs`
+
+const selectListed = `SELECT ` + listedColumns + `
 	FROM message JOIN blob ON blob.id = message.blob_id WHERE message.mailbox_id = $1 `
 
 // Latest lists up to n messages of a mailbox with UIDs below before, or the
@@ -51,6 +53,35 @@ func (s *Store) Latest(ctx context.Context, id MailboxID, before UID, n int) ([]
 		return nil, fmt.Errorf("list messages: %w", err)
 	}
 	return all, nil
+}
+
+// Newest lists up to n messages of a mailbox, the last one that came in first,
+// after leaving out skip of them. Unlike UIDs the order holds when mail is
+// moved: what is moved back is where it was.
+func (s *Store) Newest(ctx context.Context, id MailboxID, skip, n int) ([]Listed, error) {
+	all, err := list(ctx, s.readers, scanListed, `SELECT `+listedColumns+`
+		FROM (SELECT uid FROM message WHERE mailbox_id = $1 ORDER BY received DESC, uid DESC LIMIT $2 OFFSET $3) AS page
+		CROSS JOIN message ON message.mailbox_id = $1 AND message.uid = page.uid
+		JOIN blob ON blob.id = message.blob_id ORDER BY message.received DESC, message.uid DESC`, id, n, skip)
+	if err != nil {
+		return nil, fmt.Errorf("list messages: %w", err)
+	}
+	return all, nil
+}
+
+// Place is how many messages Newest leaves out to begin with this one, or
+// ErrExpunged.
+func (s *Store) Place(ctx context.Context, id MailboxID, uid UID) (int, error) {
+	at, err := list(ctx, s.readers, scanOne[int], `SELECT (SELECT count(*) FROM message AS newer
+			WHERE newer.mailbox_id = $1 AND (newer.received, newer.uid) > (message.received, message.uid))
+		FROM message WHERE mailbox_id = $1 AND uid = $2`, id, uid)
+	if err != nil {
+		return 0, fmt.Errorf("find the place of a message: %w", err)
+	}
+	if len(at) == 0 {
+		return 0, ErrExpunged
+	}
+	return at[0], nil
 }
 
 // List lists those of uids (ascending) that are there, newest first.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/yubin-mail/yubin/store"
 )
@@ -40,6 +41,52 @@ func TestLatestPagesFromTheNewest(t *testing.T) {
 	}
 	if want := "[[7 6 4] [3 2 1]]"; fmt.Sprint(pages) != want {
 		t.Errorf("pages %v, want %s", pages, want)
+	}
+}
+
+func TestNewestIsInTheOrderOfArrival(t *testing.T) {
+	s, ada := open(t, store.Options{})
+	for i := range 6 {
+		if _, _, err := s.Append(t.Context(), inbox(t, s, ada).ID, []store.Appended{{Received: time.UnixMilli(int64(1000 + i/2)), Body: text(fmt.Sprint("m", i+1))}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, err := s.CreateMailbox(t.Context(), ada.ID, "other", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := inbox(t, s, ada).ID
+	// What is moved away and back has another UID, and its old place.
+	for _, m := range [][2]store.MailboxID{{id, other.ID}, {other.ID, id}} {
+		uid := store.UID(1)
+		if m[0] == id {
+			uid = 4
+		}
+		if _, _, err := s.Move(t.Context(), m[0], []store.UID{uid}, m[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var uids []store.UID
+	for skip := 0; ; skip += 4 {
+		page, err := s.Newest(t.Context(), id, skip, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for i, l := range page {
+			uids = append(uids, l.UID)
+			if at, err := s.Place(t.Context(), id, l.UID); at != skip+i || err != nil {
+				t.Errorf("UID %d is at %d (%v), not %d", l.UID, at, err, skip+i)
+			}
+		}
+	}
+	if want := []store.UID{6, 5, 7, 3, 2, 1}; !slices.Equal(uids, want) {
+		t.Errorf("got %v, want %v", uids, want)
+	}
+	if _, err := s.Place(t.Context(), id, 4); !errors.Is(err, store.ErrExpunged) {
+		t.Errorf("a message that is gone has a place: %v", err)
 	}
 }
 

@@ -88,6 +88,85 @@ func TestBrowserHearsWhatItHasMissed(t *testing.T) {
 	}
 }
 
+// Two windows of one person, side by side: what is done in one shows in the
+// other without loading it again.
+func TestBrowserTellsTheOtherWindow(t *testing.T) {
+	s := newMailSite(inBrowser{t}, nil)
+	s.furnish()
+	a := s.open(t)
+	a.enter("alice", "lang=en&theme=light")
+	b := a.beside()
+	b.visit("/m/inbox")
+	b.eval(`window.notLoadedAgain = true`)
+	row := `document.querySelector('.row[data-uid="6"]')`
+	subjects := `[...document.querySelectorAll(".row .subject")].map(e => e.textContent).join()`
+	before := b.eval(subjects)
+	b.until(row + `.classList.contains("unread")`)
+	a.do(chromedp.Click(`.row[data-uid="6"] a`))
+	b.until(`!` + row + `.classList.contains("unread")`)
+	a.keys("s")
+	b.until(row + `.classList.contains("starred")`)
+	a.keys("e")
+	b.until(`!` + row + ` && document.querySelectorAll(".row").length === 5`)
+	a.until(`document.querySelector("#toasts [data-undo]")`)
+	a.keys("z")
+	b.until(subjects + ` === ` + fmt.Sprintf("%q", before)) // where it was, though its UID is another
+	if b.eval(`window.notLoadedAgain`) != "true" {
+		t.Error("the other window has been loaded again")
+	}
+}
+
+// A folder that does not fit on the page has a scroll bar for all of it, any
+// part of which is one request away, and a list that one comes back to stands
+// where one left it.
+func TestBrowserKeepsThePlaceInALargeFolder(t *testing.T) {
+	s := newMailSite(inBrowser{t}, nil)
+	const many = 600
+	for i := range many {
+		s.deliver(s.alice, plainMail("list@example.jp", fmt.Sprint("digest ", i+1), "text"))
+	}
+	w := s.open(t)
+	w.enter("alice", "lang=en&theme=light")
+	w.eval(`document.getElementById("list").scrollTop = document.getElementById("list").scrollHeight`)
+	w.until(`document.querySelector('.row[data-uid="1"]')`)
+	w.eval(`document.getElementById("list").scrollTop /= 2`)
+	w.until(`document.querySelector('.row[data-uid="300"]')`)
+	if rows := w.eval(`document.querySelectorAll(".row").length < 200`); rows != "true" {
+		t.Error("all rows are on the page")
+	}
+	where := `Math.round(document.querySelector('.row[data-uid="300"]')?.getBoundingClientRect().top)`
+	w.do(chromedp.Click(`.row[data-uid="300"] a`))
+	w.until(`location.pathname === "/m/inbox/300" && document.querySelector("#reader h1").textContent === "digest 300"`)
+	at := w.eval(where)
+	stands := func(after string) {
+		t.Helper()
+		w.until(where + ` === ` + at)
+		if now := w.eval(where); now != at {
+			t.Errorf("after %s the row is at %s, not %s", after, now, at)
+		}
+	}
+	w.do(chromedp.NavigateBack())
+	w.until(`location.pathname === "/m/inbox"`)
+	stands("going back")
+	s.deliver(s.alice, plainMail("list@example.jp", "new", "text"))
+	w.until(fmt.Sprintf(`document.getElementById("rows").dataset.total === "%d"`, many+1))
+	stands("an arrival")
+	w.keys("j")
+	w.keys("#")
+	w.until(fmt.Sprintf(`document.getElementById("rows").dataset.total === "%d"`, many))
+	w.keys("z")
+	w.until(fmt.Sprintf(`document.getElementById("rows").dataset.total === "%d"`, many+1))
+	w.do(chromedp.Click(`.folders a[data-folder="Sent"]`))
+	w.until(`location.pathname === "/m/Sent" && document.querySelector(".list .empty")`)
+	w.do(chromedp.NavigateBack())
+	stands("another folder")
+	w.do(chromedp.Click(`.row[data-uid="300"] a`))
+	w.until(`location.pathname === "/m/inbox/300" && document.querySelector("#reader h1").textContent === "digest 300"`)
+	w.do(chromedp.Click(`.top a[data-keep]`))
+	w.until(`document.documentElement.lang === "ja" && location.pathname === "/m/inbox/300"`)
+	stands("another language")
+}
+
 func TestBrowserMovesByKeyboardAndByDrag(t *testing.T) {
 	s := newMailSite(inBrowser{t}, nil)
 	s.furnish()

@@ -13,6 +13,24 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
+// A language can be chosen in the midst of a letter.
+func TestBrowserWritesOnInAnotherLanguage(t *testing.T) {
+	s := newMailSite(inBrowser{t}, nil)
+	s.furnish()
+	w := s.open(t)
+	w.enter("alice", "lang=en&theme=light")
+	w.do(chromedp.Click(`.row[data-uid="6"] a`))
+	w.until(`document.querySelector("#reader h1").textContent`)
+	w.keys("r")
+	w.until(`document.activeElement.id === "text"`)
+	w.do(input.InsertText("half a letter"))
+	w.do(chromedp.Click(`.top a[data-keep]`))
+	w.until(`document.documentElement.lang === "ja" && document.querySelector("#composer.card-over #text").value.startsWith("half a letter")`)
+	if at := w.eval(`document.getElementById("reader").dataset.key`); at != "inbox/6" {
+		t.Errorf("beneath it is %s", at)
+	}
+}
+
 func TestBrowserWritesAndUndoes(t *testing.T) {
 	s := newMailSite(inBrowser{t}, func(c *Config) { c.UndoSend = 30 * time.Minute })
 	s.furnish()
@@ -111,20 +129,40 @@ func TestBrowserKeepsALetterWhenTheSessionEnds(t *testing.T) {
 	w.until(`document.activeElement.name === "to"`)
 	w.do(input.InsertText("bob@yubin.test"), chromedp.Focus(`#text`), input.InsertText("前半"))
 	w.do(network.ClearBrowserCookies())
+	s.hangUp()
+	w.until(`document.getElementById("live").hidden`)
 	w.do(input.InsertText("と後半"), chromedp.Click(`#composer a[data-close]`))
 	w.until(`document.querySelector("#composer .alert a[href='/login']")`)
 	w.shoot("compose-logged-out-ja")
 	if text := w.eval(`document.getElementById("text").value`); text != "前半と後半" {
 		t.Fatalf("of the letter there is %q", text)
 	}
-	w.eval(`fetch("/login").then(r => r.text()).then(t => {
-		const form = new DOMParser().parseFromString(t, "text/html").querySelector("input[type=password]").form
-		return fetch("/login", { method: "POST", body: new URLSearchParams({ proof: form.elements.proof.value, address: "alice@yubin.test", password: "alice" }) })
-	}).then(() => document.body.dataset.back = "yes")`)
-	w.until(`document.body.dataset.back`)
+	w.loginBeside("alice")
 	w.do(chromedp.Click(`#composer button[value="send"]`))
 	w.until(`!document.getElementById("composer")`)
 	if got := s.box(s.bob, "INBOX"); len(got) != 1 || !strings.Contains(s.raw(got[0]), "5YmN5Y2K44Go5b6M5Y2K") && !strings.Contains(s.raw(got[0]), "前半と後半") {
 		t.Errorf("bob has %+v", got)
 	}
+	// The page hears of new mail again.
+	s.deliver(s.alice, plainMail("carol@example.jp", "news", "text"))
+	w.until(`document.querySelector(".row .subject")?.textContent === "news"`)
+
+	// Somebody else has logged in beside it: that is said, and nothing is done.
+	w.do(network.ClearBrowserCookies())
+	w.loginBeside("bob")
+	w.keys("j")
+	w.keys("#")
+	w.until(`[...document.querySelectorAll(".toast")].at(-1)?.textContent.includes("bob@yubin.test")`)
+	if len(s.box(s.alice, "INBOX")) != 1 {
+		t.Error("something was done")
+	}
+}
+
+// loginBeside logs in as another tab would.
+func (w *window) loginBeside(name string) {
+	w.Helper()
+	w.eval(`fetch("/login").then(r => r.text()).then(t => {
+		const form = new DOMParser().parseFromString(t, "text/html").querySelector("input[type=password]").form
+		return fetch("/login", { method: "POST", body: new URLSearchParams({ proof: form.elements.proof.value, address: "` + name + `@yubin.test", password: "` + name + `" }) })
+	}).then(() => true)`)
 }

@@ -3,6 +3,7 @@ package webd
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,10 +12,24 @@ import (
 )
 
 func (s *Server) folderRoutes(m *routes) {
-	m.write("POST /folders/create", smallForm, s.createFolder)
-	m.write("POST /folders/rename", smallForm, s.renameFolder)
-	m.write("POST /folders/delete", smallForm, s.deleteFolder)
+	m.write("POST /folders/create", smallForm, beside(s.createFolder))
+	m.write("POST /folders/rename", smallForm, beside(s.renameFolder))
+	m.write("POST /folders/delete", smallForm, beside(s.deleteFolder))
 	m.write("POST /folders/empty", smallForm, s.emptyFolder)
+}
+
+// beside says what cannot be done on the page that the form came from.
+func beside(serve func(*visit) error) func(*visit) error {
+	return func(v *visit) error {
+		err := serve(v)
+		p, known := replyTo(err)
+		back := v.PostFormValue("back")
+		if err == nil || !known || p.status >= 500 || back == "" {
+			return err
+		}
+		v.session.say(notice{Text: v.T(p.key), Bad: true})
+		return v.redirect(ours(back))
+	}
 }
 
 // formFolder is the folder that a form names.
@@ -24,6 +39,10 @@ func (v *visit) formFolder() (folder, error) {
 }
 
 func (s *Server) createFolder(v *visit) error {
+	before, err := s.Store.Mailboxes(v.Context(), v.user.ID)
+	if err != nil {
+		return err
+	}
 	m, err := s.Store.CreateMailbox(v.Context(), v.user.ID, strings.TrimSpace(v.PostFormValue("name")), "")
 	if err != nil {
 		return err
@@ -33,11 +52,42 @@ func (s *Server) createFolder(v *visit) error {
 	}
 	f := v.folder(m)
 	undo := v.session.remember(func(v *visit) (notice, error) {
-		return notice{Text: v.T("done.undone"), URL: "/m/inbox"}, s.Store.DeleteMailbox(v.Context(), v.user.ID, m.Name)
+		return notice{Text: v.T("done.undone"), URL: "/m/inbox"}, v.unmake(append(parentsBut(before, m.Name), m.Name))
 	})
 	v.session.say(notice{Text: v.T("done.folder-made", f.Path), Undo: undo})
 	return v.redirect(f.URL())
 }
+
+// parentsBut are the folders that a name is in, the outermost first, without
+// those that are known.
+func parentsBut(known []store.Mailbox, name string) (all []string) {
+	for i, c := range name {
+		if c == '/' && !slices.ContainsFunc(known, func(m store.Mailbox) bool { return m.Name == name[:i] }) {
+			all = append(all, name[:i])
+		}
+	}
+	return all
+}
+
+// unmake takes folders away, the last first. One that is in use by now stays,
+// and those around it.
+func (v *visit) unmake(names []string) error {
+	for _, name := range slices.Backward(names) {
+		m, err := v.s.Store.Mailbox(v.Context(), v.user.ID, name)
+		if err == nil && m.Messages > 0 {
+			return errFolderUsed
+		}
+		if err == nil {
+			err = v.s.Store.DeleteMailbox(v.Context(), v.user.ID, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errFolderUsed = &problem{http.StatusConflict, "error.folder-used"}
 
 func (s *Server) renameFolder(v *visit) error {
 	f, err := v.formFolder()
@@ -56,11 +106,22 @@ func (s *Server) renameFolder(v *visit) error {
 
 // renameTo renames a folder, and shows it under its new name.
 func (v *visit) renameTo(f folder, to, text string) error {
+	before, err := v.s.Store.Mailboxes(v.Context(), v.user.ID)
+	if err != nil {
+		return err
+	}
 	if err := v.s.Store.RenameMailbox(v.Context(), v.user.ID, f.Name, to); err != nil {
 		return err
 	}
 	undo := v.session.remember(func(v *visit) (notice, error) {
-		return notice{Text: v.T("done.undone"), URL: f.URL()}, v.s.Store.RenameMailbox(v.Context(), v.user.ID, to, f.Name)
+		if err := v.s.Store.RenameMailbox(v.Context(), v.user.ID, to, f.Name); err != nil {
+			return notice{}, err
+		}
+		// What was made around it may be in use by now, and then it stays.
+		if err := v.unmake(parentsBut(before, to)); err != nil && !errors.Is(err, errFolderUsed) && !errors.Is(err, store.ErrHasChildren) {
+			return notice{}, err
+		}
+		return notice{Text: v.T("done.undone"), URL: f.URL()}, nil
 	})
 	v.session.say(notice{Text: text, Undo: undo})
 	return v.redirect("/m/" + slug(to))

@@ -45,7 +45,8 @@ type change struct {
 	Flags   []flagsNews `json:"flags,omitempty"`
 	Gone    []store.UID `json:"gone,omitempty"`
 	TooMuch bool        `json:"reload,omitempty"`
-	Total   string      `json:"total"`
+	Count   uint32      `json:"messages"`
+	Total   string      `json:"total"` // the same in words
 }
 
 // flagsNews is a message that is new, or whose flags have changed.
@@ -226,7 +227,7 @@ func (v *visit) changesIn(ctx context.Context, m store.Mailbox, since store.ModS
 		return change{}, m, err
 	}
 	n := int(c.Mailbox.Messages)
-	out := change{Box: slug(m.Name), Total: v.T("list.total", n, number(n))}
+	out := change{Box: slug(m.Name), Count: c.Mailbox.Messages, Total: v.T("list.total", n, number(n))}
 	if out.TooMuch = len(c.Changed)+len(c.Expunged) > maxTold; out.TooMuch {
 		return out, c.Mailbox, nil
 	}

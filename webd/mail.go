@@ -1,6 +1,7 @@
 package webd
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -69,17 +70,22 @@ func (v *visit) connected() (all []connections) {
 }
 
 // pageSize is how many rows a list shows at first, and adds at the end.
-const pageSize = 50
+const pageSize = 40
 
 // listing is one page of a list.
 type listing struct {
 	Folder  folder
 	Rows    []row
 	Threads bool
-	Older   string // URL of the next page, or ""
-	Paged   bool   // this is not the first page
+	At      int    // how many are before the first row
+	Newer   string // URL of the page before, or ""
+	Older   string // and of the next one
 	Search  *found // when the list is what a search has found
 }
+
+// Whole reports whether the rows are messages of a folder, each at a place of
+// its own, so that a module can show any part of it.
+func (l *listing) Whole() bool { return !l.Threads && l.Search == nil }
 
 // Total is how many messages the folder has.
 func (l *listing) Total() int { return int(l.Folder.Messages) }
@@ -132,22 +138,38 @@ func (v *visit) renderMail(here, title string, list *listing, r *reader) error {
 }
 
 // list is the page of a folder that the URL asks for; open is the message
-// that is being read, or 0.
+// that is being read, or 0. The page begins at a place ("at"), or goes around
+// a message: that which a module names, and then more of it, or the open one.
 func (v *visit) list(box folder, open store.UID) (*listing, error) {
 	q := v.URL.Query()
 	l := &listing{Folder: box, Threads: v.setting(viewCookie) == "threads"}
-	before, _ := strconv.ParseUint(q.Get("before"), 10, 32)
-	l.Paged = before != 0
+	l.At, _ = strconv.Atoi(q.Get("at"))
+	l.At = max(l.At, 0)
 	if l.Threads {
-		return l, v.listThreads(l, store.UID(before), open)
+		return l, v.listThreads(l, open)
 	}
-	msgs, err := v.s.Store.Latest(v.Context(), box.ID, store.UID(before), pageSize+1)
+	n, near := pageSize, open
+	if around, err := strconv.ParseUint(q.Get("around"), 10, 32); err == nil {
+		n, near = 3*pageSize, store.UID(around)
+	}
+	if near != 0 && l.At == 0 {
+		place, err := v.s.Store.Place(v.Context(), box.ID, near)
+		if err != nil && !errors.Is(err, store.ErrExpunged) {
+			return nil, err
+		}
+		if place >= n/3 { // else the first page has it, and as many after it
+			l.At = place - n/3
+		}
+	}
+	msgs, err := v.s.Store.Newest(v.Context(), box.ID, l.At, n)
 	if err != nil {
 		return nil, err
 	}
-	if len(msgs) > pageSize {
-		msgs = msgs[:pageSize]
-		l.Older = box.URL() + "?before=" + strconv.FormatUint(uint64(msgs[pageSize-1].UID), 10)
+	if l.At > 0 {
+		l.Newer = box.URL() + "?at=" + strconv.Itoa(max(0, l.At-pageSize))
+	}
+	if end := l.At + len(msgs); len(msgs) == n && end < l.Total() {
+		l.Older = box.URL() + "?at=" + strconv.Itoa(end)
 	}
 	for i := range msgs {
 		l.Rows = append(l.Rows, v.row(box, &msgs[i], open))

@@ -346,7 +346,7 @@ func TestALargeFolderIsPaged(t *testing.T) {
 		t.Errorf("paging showed %d rows: %v", len(seen), seen)
 	}
 	v.head.Set("X-Pane", "rows")
-	if rows := v.get("/m/inbox"); strings.Contains(rows, "<html") || !strings.HasPrefix(strings.TrimSpace(rows), "<li") {
+	if rows := v.get("/m/inbox"); strings.Contains(rows, "<html") || !strings.HasPrefix(strings.TrimSpace(rows), `<meta name="rows" data-at="0" data-total="120">`) {
 		t.Error("a pane is a whole page")
 	}
 }
@@ -433,6 +433,46 @@ func TestFoldersAreMadeRenamedAndDeleted(t *testing.T) {
 			t.Errorf("%s was deleted: %d", name, status)
 		}
 	}
+}
+
+// Taking back that a folder was made must not take mail along, and leaves no
+// folders that nobody has asked for.
+func TestFoldersAreUnmade(t *testing.T) {
+	s := newMailSite(t, nil)
+	s.deliver(s.alice, plainMail("bob@yubin.test", "one", "text"))
+	v := s.login("alice")
+	undoOf := func(page string) url.Values {
+		t.Helper()
+		m := regexp.MustCompile(`name="undo" value="([^"]+)"`).FindStringSubmatch(page)
+		if m == nil {
+			t.Fatal("it cannot be taken back")
+		}
+		return url.Values{"undo": {m[1]}, "back": {"/m/inbox"}}
+	}
+	folder := func(name string) bool {
+		_, err := s.Store.Mailbox(t.Context(), s.alice.ID, name)
+		return err == nil
+	}
+	_, page := v.post("/folders/create", url.Values{"name": {"a/b"}})
+	v.post("/undo", undoOf(page))
+	if folder("a") || folder("a/b") {
+		t.Error("the folders are still there")
+	}
+	_, page = v.post("/folders/create", url.Values{"name": {"a/b"}})
+	v.act("move", url.Values{"m": {"inbox/1"}, "to": {"a/b"}})
+	_, said := v.post("/undo", undoOf(page))
+	wants(t, said, "There is mail in the folder")
+	if len(s.box(s.alice, "a/b")) != 1 {
+		t.Error("the mail has gone with the folder")
+	}
+	_, page = v.post("/folders/rename", url.Values{"folder": {"a/b"}, "name": {"x/y/z"}})
+	v.post("/undo", undoOf(page))
+	if !folder("a/b") || folder("x") || folder("x/y") {
+		t.Error("renaming has not been taken back whole")
+	}
+	// What does not work is said on the page one was at.
+	_, page = v.post("/folders/create", url.Values{"name": {"a//b"}, "back": {"/m/Sent"}})
+	wants(t, page, "A folder cannot be called that.", "<title>Sent")
 }
 
 func TestSearchSaysWhatItAsks(t *testing.T) {

@@ -57,7 +57,7 @@ func (v *visit) searchList(open store.UID, openIn string) (*listing, error) {
 	skip, _ := strconv.Atoi(v.URL.Query().Get("skip"))
 	skip = min(max(skip, 0), maxSkip)
 	q := parseQuery(text)
-	l := &listing{Search: &found{Text: text, IMAP: q.IMAP(), Near: q.Attachment != 0, Problems: q.Problems}, Paged: skip > 0}
+	l := &listing{Search: &found{Text: text, IMAP: q.IMAP(), Near: q.Attachment != 0, Problems: q.Problems}, At: skip}
 	l.Folder.Label = v.T("search.title")
 	boxes, err := v.searched(q, l.Search)
 	if err != nil {

@@ -89,12 +89,11 @@ func plainSubject(raw string) (subject string, reply bool) {
 }
 
 // listThreads fills a list with conversations, each where its newest message is.
-func (v *visit) listThreads(l *listing, before, open store.UID) error {
+func (v *visit) listThreads(l *listing, open store.UID) error {
 	var msgs []store.Listed
 	var groups [][]*store.Listed
-	at := before
 	for {
-		some, err := v.s.Store.Latest(v.Context(), l.Folder.ID, at, threadChunk)
+		some, err := v.s.Store.Newest(v.Context(), l.Folder.ID, l.At+len(msgs), threadChunk)
 		if err != nil {
 			return err
 		}
@@ -103,9 +102,8 @@ func (v *visit) listThreads(l *listing, before, open store.UID) error {
 		if len(some) < threadChunk {
 			break
 		}
-		at = some[len(some)-1].UID
 		if len(groups) >= pageSize || len(msgs) >= threadWindow {
-			l.Older = l.Folder.URL() + "?before=" + strconv.FormatUint(uint64(at), 10)
+			l.Older = l.Folder.URL() + "?at=" + strconv.Itoa(l.At+len(msgs))
 			break
 		}
 	}
@@ -154,7 +152,11 @@ func (v *visit) conversation(box folder, uid store.UID) ([]row, error) {
 			sent = f.ID
 		}
 	}
-	all, err := v.nearBy(box.ID, uid+threadAround, 2*threadAround)
+	place, err := v.s.Store.Place(v.Context(), box.ID, uid)
+	if err != nil {
+		return nil, err
+	}
+	all, err := v.nearBy(box.ID, max(0, place-threadAround), 2*threadAround)
 	if err == nil && sent != 0 {
 		var own []store.Placed
 		own, err = v.nearBy(sent, 0, threadSent)
@@ -201,9 +203,9 @@ func (v *visit) conversation(box folder, uid store.UID) ([]row, error) {
 	return nil, nil
 }
 
-// nearBy are the messages of a mailbox below a UID.
-func (v *visit) nearBy(id store.MailboxID, before store.UID, n int) ([]store.Placed, error) {
-	msgs, err := v.s.Store.Latest(v.Context(), id, before, n)
+// nearBy are the messages of a mailbox from a place on.
+func (v *visit) nearBy(id store.MailboxID, from, n int) ([]store.Placed, error) {
+	msgs, err := v.s.Store.Newest(v.Context(), id, from, n)
 	var all []store.Placed
 	for _, m := range msgs {
 		all = append(all, store.Placed{Mailbox: id, Listed: m})

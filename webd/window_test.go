@@ -94,6 +94,16 @@ func newWindow(t *testing.T, url string) *window {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w := openWindow(t, url, browser)
+	w.do(network.ClearBrowserCookies())
+	return w
+}
+
+// beside is another window of the same person.
+func (w *window) beside() *window { return openWindow(w.T, w.URL, w.ctx) }
+
+func openWindow(t *testing.T, url string, browser context.Context) *window {
+	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, windowLimit)
@@ -108,7 +118,7 @@ func newWindow(t *testing.T, url string) *window {
 		theOutside().take() // the next window begins anew
 	})
 	chromedp.ListenTarget(ctx, w.hear)
-	w.do(network.Enable(), network.ClearBrowserCookies(), emulation.SetTimezoneOverride("Asia/Tokyo"), chromedp.EmulateViewport(1280, 800))
+	w.do(network.Enable(), emulation.SetTimezoneOverride("Asia/Tokyo"), chromedp.EmulateViewport(1280, 800))
 	return w
 }
 

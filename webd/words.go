@@ -68,6 +68,7 @@ var commonWords = map[string]phrase{
 	"error.no-folder":       {"There is no such folder.", "このフォルダーはありません。"},
 	"error.folder-exists":   {"There is a folder of that name already.", "同じ名前のフォルダーがあります。"},
 	"error.folder-name":     {"A folder cannot be called that.", "この名前は使えません。"},
+	"error.folder-used":     {"There is mail in the folder by now, so it stays.", "フォルダーにメールがあるため、そのまま残しました。"},
 	"error.folder-children": {"The folder has folders in it.", "中にフォルダーがあるため削除できません。"},
 	"error.expunged":        {"The message is no longer there. Another device may have deleted it.", "このメールはもうありません。ほかの端末で削除された可能性があります。"},
 	"error.limit":           {"That is too much at once.", "上限を超えています。"},

@@ -199,12 +199,6 @@ const write = (form, returnTo) => {
     form.elements.file.value = ""
     save(files)
   })
-  form.addEventListener("change", event => {
-    if (event.target.name !== "drop") return
-    event.target.closest("li").remove()
-    dirty = true
-    save()
-  })
   form.addEventListener("dragover", event => {
     if (!event.dataTransfer.types.includes("Files")) return
     event.preventDefault()
@@ -224,7 +218,20 @@ const write = (form, returnTo) => {
     event.preventDefault()
     save([...event.clipboardData.files])
   })
+  showFiles([...form.querySelectorAll("[data-files] > li")].map(li => ({ Key: li.querySelector("[name=keep]").value, Name: li.querySelector("span").textContent })))
   document.addEventListener("visibilitychange", () => document.hidden && save())
+  // In another language the letter goes on as it is, over the same page.
+  document.addEventListener("click", async event => {
+    const link = event.target.closest("[data-keep]")
+    if (!link || !form.isConnected) return
+    event.preventDefault()
+    if (!await kept()) return
+    const to = new URL(link.href)
+    if (form.classList.contains("card-over")) sessionStorage.setItem("card", location.pathname + location.search)
+    const under = new URL(form.classList.contains("card-over") ? returnTo : location.href, location.href)
+    under.searchParams.set("lang", to.searchParams.get("lang"))
+    location.assign(under)
+  })
   return { form, save: kept }
 }
 

@@ -2,7 +2,8 @@
 // is whatever an input method is composing.
 
 import { post, toast } from "./page.js"
-import { act, backURL, go, isNarrow, list, main, reader, refresh, rows, rowOf, selected } from "./mail.js"
+import { act, backURL, go, isNarrow, list, main, reader, refresh, rows, rowOf } from "./mail.js"
+import { selected } from "./rows.js"
 
 // flash shows which button a key stands for.
 const flash = element => {
@@ -37,7 +38,8 @@ const about = () => {
 const step = by => {
   const all = rows()
   const at = all.indexOf(current())
-  const row = all[at < 0 ? 0 : Math.min(Math.max(at + by, 0), all.length - 1)]
+  const seen = all.find(r => r.getBoundingClientRect().bottom > list().getBoundingClientRect().top + 60)
+  const row = at < 0 ? seen : all[Math.min(Math.max(at + by, 0), all.length - 1)]
   const link = row?.querySelector("a")
   link?.focus({ preventScroll: true })
   row?.scrollIntoView({ block: "nearest" })

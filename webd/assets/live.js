@@ -3,7 +3,8 @@
 // that what one reads does not.
 
 import { loggedOut, toast, word } from "./page.js"
-import { fetchPane, go, list, main, reader, refresh, rows, setFlag } from "./mail.js"
+import { fetchPane, go, list, main, refresh, rows, setFlag } from "./mail.js"
+import { meet, total } from "./rows.js"
 
 let source
 let at // the cursor: where the page has been told up to
@@ -38,22 +39,29 @@ const open = () => {
     at = event.lastEventId
     const { folders, changes } = JSON.parse(event.data)
     for (const f of folders) counts(f)
-    // One after another: rows must not come in twice.
-    busy = busy.then(() => changed(changes ?? []))
+    const there = new Set(folders.map(f => f.box))
+    if ([...document.querySelectorAll(".folders a")].some(a => !there.has(a.dataset.folder)) && !document.querySelector(".foldermenu[open]")) next(sides)
+    next(() => changed(changes ?? []))
   })
 }
+document.addEventListener("renewed", () => main && list() && open())
+
+// next does one thing after another: rows must not come in twice. What fails
+// for want of a connection leaves the rest as it is.
 let busy = Promise.resolve()
+const next = what => { busy = busy.then(what).catch(() => {}) }
 
 const counts = ({ box, count }) => {
   const link = document.querySelector(`.folders a[data-folder="${CSS.escape(box)}"]`)
   if (link) link.querySelector(".count").textContent = count || ""
-  else if (!document.querySelector(".foldermenu[open]")) busy = busy.then(sides)
+  else if (!document.querySelector(".foldermenu[open]")) next(sides)
 }
 
 // sides loads the folders again: another client has made or renamed one.
 const sides = async () => {
-  const fragment = await fetchPane(location.href, "list")
-  document.getElementById("side").replaceWith(fragment.getElementById("side"))
+  const side = (await fetchPane(location.href, "list")).getElementById("side")
+  if (!side) return go("/m/inbox") // what was shown has gone
+  document.getElementById("side").replaceWith(side)
   showLive()
 }
 
@@ -61,45 +69,42 @@ const changed = async changes => {
   const here = changes.find(c => c.box === list().dataset.box)
   if (!here || list().dataset.query) return
   if (here.reload) return refresh()
-  const total = document.querySelector(".bar .total")
-  if (total) total.textContent = here.total
+  const count = document.querySelector(".bar .total")
+  if (count) count.textContent = here.total
   for (const uid of here.gone ?? []) {
-    const row = document.querySelector(`.row[data-uid="${uid}"]`)
+    const row = rowOf(uid)
     if (row && !row.dataset.keys) row.remove()
   }
-  const top = Math.max(0, ...rows().map(r => Number(r.dataset.uid)))
-  let fresh = false
+  const first = Number(list().dataset.next)
+  const fresh = (here.flags ?? []).filter(m => m.uid >= first)
   for (const m of here.flags ?? []) {
-    const row = document.querySelector(`.row[data-uid="${m.uid}"]`)
+    list().dataset.next = Math.max(list().dataset.next, m.uid + 1)
+    const row = rowOf(m.uid)
     if (row && !row.dataset.keys) {
       setFlag(row, "unread", Boolean(m.unread))
       setFlag(row, "starred", Boolean(m.starred))
       row.classList.toggle("deleted", Boolean(m.deleted))
     }
-    fresh ||= !row && m.uid > top
   }
   if (list().dataset.still !== undefined) return
   if (!rows().length || list().dataset.threads) {
-    return here.flags?.length || here.gone?.length ? refresh() : undefined
+    if (here.flags?.length || here.gone?.length) await refresh()
+  } else if (here.gone?.length || here.messages !== total()) {
+    if (!await meet()) await refresh()
   }
-  if (fresh) await comeIn(top)
+  const news = fresh.find(m => m.unread)
+  if (news) await announce(news.uid, fresh)
 }
 
-// comeIn adds the rows that are newer than top.
-const comeIn = async top => {
-  const fragment = await fetchPane("/m/" + list().dataset.box, "rows")
-  const added = [...fragment.querySelectorAll(".row")].filter(r => Number(r.dataset.uid) > top && !document.querySelector(`.row[data-uid="${r.dataset.uid}"]`))
-  if (!added.length) return
-  const anchor = rows().find(r => r.getBoundingClientRect().bottom > list().getBoundingClientRect().top + 60)
-  const before = anchor?.getBoundingClientRect().top
-  const reading = list().scrollTop > 0
-  document.getElementById("rows").prepend(...added)
-  if (reading && anchor) list().scrollTop += anchor.getBoundingClientRect().top - before
-  const unread = added.filter(r => r.classList.contains("unread"))
-  if (unread.length) {
-    for (const row of added) row.classList.add("fresh")
-    news.textContent = word("arrived", unread[0].querySelector(".who").textContent.trim())
-  }
+const rowOf = uid => document.querySelector(`.row[data-uid="${uid}"]`)
+
+// announce says whom a mail is from, also when it came in out of sight.
+const announce = async (uid, fresh) => {
+  for (const m of fresh) rowOf(m.uid)?.classList.add("fresh")
+  const row = rowOf(uid) ?? (await fetchPane("/m/" + list().dataset.box, "rows")).querySelector(`.row[data-uid="${uid}"]`)
+  const who = row?.querySelector(".who").cloneNode(true)
+  who?.querySelector(".sr")?.remove()
+  if (who) news.textContent = word("arrived", who.textContent.trim())
 }
 
 // listen begins, once there is something to show changes in.

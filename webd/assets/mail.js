@@ -2,9 +2,10 @@
 // the list keeps its place. Every address that it goes to is one that the
 // server also answers with a whole page.
 
-import { loggedOut, post, toast, word } from "./page.js"
+import { left, loggedOut, post, toast, word } from "./page.js"
 import "./keys.js"
 import { listen, showLive } from "./live.js"
+import { forget, mark, meet, pad, selected, settle } from "./rows.js"
 
 export const main = document.querySelector(".mail")
 export const list = () => document.getElementById("list")
@@ -37,27 +38,33 @@ const place = fragment => {
   }
 }
 
-// stands reports whether the list on the page is the one beside url.
+// stands reports whether the list on the page is the one of url.
 const stands = url => {
-  const [, , box, uid] = url.pathname.split("/")
+  const [, , box] = url.pathname.split("/")
   const q = url.searchParams.get("q") ?? ""
-  return list() && uid && url.pathname.startsWith("/m/") && (q ? list().dataset.query === q : !list().dataset.query && list().dataset.box === box)
+  if (q) return list()?.dataset.query === q
+  return url.pathname.startsWith("/m/") && list() && !list().dataset.query && list().dataset.box === box
 }
 
-// go shows another address. It is what a click on a link would do.
-export const go = async (to, { push = true, focus = false } = {}) => {
+// go shows another address. It is what a click on a link would do; a list that
+// is there already stays as it is, unless it shall be a fresh one.
+export const go = async (to, { push = true, focus = false, fresh = false } = {}) => {
   const url = new URL(to, location.href)
   if (isComposeURL(url)) return (await loadComposer()).openComposer(url, push)
   if (!main || main.classList.contains("writing")) return location.assign(url)
   composer?.closeComposer()
-  const keep = stands(url)
+  if (push) mark()
+  const keep = !fresh && stands(url)
+  const top = keep && list().clientHeight ? list().scrollTop : keep || !push ? history.state?.top : 0
   try {
     place(await fetchPane(url, keep ? "reader" : "list"))
   } catch {
     return location.assign(url)
   }
-  if (push) history.pushState(null, "", url)
+  if (push) history.pushState({ top }, "", url)
   arrived(focus)
+  if (!keep) settle(top)
+  else if (list().clientHeight && !list().scrollTop) list().scrollTop = top // it was hidden
 }
 
 // arrived makes the page agree with its address.
@@ -83,6 +90,7 @@ const arrived = focus => {
 
 // refresh loads the list again, and keeps its place.
 export const refresh = async () => {
+  if (await meet()) return count()
   const url = list().dataset.query || list().dataset.still !== undefined ? location.href : "/m/" + list().dataset.box
   const top = list().scrollTop
   const chosen = new Set(selected())
@@ -91,11 +99,9 @@ export const refresh = async () => {
   place(fragment)
   list().scrollTop = top
   for (const row of rows()) row.querySelector("input").checked = chosen.has(row.dataset.keys ?? row.dataset.key)
+  pad()
   arrived(false)
 }
-
-// What is selected, and the keys that an action is about.
-export const selected = () => rows().filter(r => r.querySelector("input").checked).map(r => r.dataset.keys ?? r.dataset.key)
 
 const count = () => {
   const n = selected().length
@@ -151,13 +157,14 @@ export const act = async (verb, keys, to = "") => {
   const next = near && rowOf(near.dataset.key)
   const focused = document.activeElement === document.body || touched.some(r => r.contains(document.activeElement))
   for (const row of touched) row.remove()
+  forget(keys)
+  if (!await meet() && !rows().length) await refresh()
   count()
   if (open && all.includes(open)) {
     if (next && !isNarrow()) await go(next.querySelector("a").href, { push: true })
     else await go(backURL())
   }
   if (focused) next?.querySelector("a").focus({ preventScroll: true })
-  if (!rows().length) refresh()
 }
 
 export const backURL = () => reader()?.querySelector("[data-back]")?.href ?? "/m/" + (list()?.dataset.box || "inbox")
@@ -187,7 +194,7 @@ document.addEventListener("click", event => {
   if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
   if (link.matches(".row > a, .folders a, [data-open], [data-view], [data-back], [data-compose], .sidetabs a.none, .text a[href^='/compose']")) {
     event.preventDefault()
-    go(link.href)
+    go(link.href, { fresh: link.matches(".folders a") })
   }
 })
 
@@ -220,7 +227,7 @@ const end = new IntersectionObserver(entries => {
   }
 }, { rootMargin: "600px" })
 const watchEnd = () => {
-  const more = document.querySelector("#rows > .more")
+  const more = document.querySelector("#rows:not([data-total]) > .more:last-child")
   if (more) end.observe(more)
 }
 
@@ -295,6 +302,7 @@ const prepareReader = () => {
 }
 
 if (main && list()) {
+  settle(history.state?.top ?? left.list)
   watchEnd()
   count()
   prepareReader()
@@ -308,8 +316,13 @@ document.querySelector(".search input")?.addEventListener("focus", () => import(
 if (document.getElementById("composer")) loadComposer()
 
 // What a page for writing had to say when it was left.
-const left = sessionStorage.getItem("toast")
-if (left) {
+const said = sessionStorage.getItem("toast")
+if (said) {
   sessionStorage.removeItem("toast")
-  toast(JSON.parse(left), back => back.url && go(back.url))
+  toast(JSON.parse(said), back => back.url && go(back.url))
 }
+
+// A letter over the page, which has changed its language.
+const card = sessionStorage.getItem("card")
+sessionStorage.removeItem("card")
+if (card) go(card)

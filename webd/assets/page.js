@@ -17,7 +17,11 @@ export const post = async (url, body, options = {}) => {
   const send = () => fetch(url, { method: "POST", body, headers: { Accept: "application/json", "X-Token": token() }, ...options })
   try {
     let response = await send()
-    if ((response.status === 401 || response.status === 403) && await renew()) response = await send()
+    if (response.status === 401 || response.status === 403) {
+      const other = await renew()
+      if (other) return { error: word("other-user", other, me()) }
+      if (other === "") response = await send()
+    }
     if (response.status !== 401) return await response.json()
     if (!writing()) loggedOut()
     return { error: word("logged-out"), remedy: Object.assign(document.createElement("a"), { href: "/login", target: "_blank", textContent: word("login") }) }
@@ -26,13 +30,18 @@ export const post = async (url, body, options = {}) => {
   }
 }
 
-// renew takes over the session that the same user has begun in another tab.
+const me = (page = document) => page.querySelector(".me")?.title
+
+// renew takes over the session that the same user has begun in another tab,
+// and answers "". Else it answers who has, or nothing when nobody has.
 const renew = async () => {
   const page = new DOMParser().parseFromString(await (await fetch("/settings")).text(), "text/html")
   const fresh = page.querySelector('meta[name="token"]').content
-  if (fresh === token() || page.querySelector(".me")?.title !== document.querySelector(".me")?.title) return false
+  if (fresh === token()) return undefined
+  if (me(page) !== me()) return me(page)
   document.querySelector('meta[name="token"]').content = fresh
-  return true
+  document.dispatchEvent(new Event("renewed"))
+  return ""
 }
 
 const writing = () => document.getElementById("composer")
@@ -85,7 +94,11 @@ document.addEventListener("click", event => {
   }
   const keep = event.target.closest("[data-keep]")
   if (keep) {
-    // Another language is another page, which begins where this one was.
+    // Another language is another page: that of what is shown now, where it
+    // stands now.
+    const url = new URL(location.href)
+    url.searchParams.set("lang", keep.hreflang)
+    keep.href = url
     const at = {}
     for (const pane of document.querySelectorAll("#list, #reader, #content")) at[pane.id] = pane.scrollTop
     sessionStorage.setItem("scroll", JSON.stringify(at))
@@ -96,7 +109,9 @@ document.addEventListener("click", event => {
   }
 })
 
-for (const [id, top] of Object.entries(JSON.parse(sessionStorage.getItem("scroll") ?? "{}"))) {
+// left is where the panes of the page before stood, in another language.
+export const left = JSON.parse(sessionStorage.getItem("scroll") ?? "{}")
+for (const [id, top] of Object.entries(left)) {
   const pane = document.getElementById(id)
   if (pane) pane.scrollTop = top
 }
