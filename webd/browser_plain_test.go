@@ -3,9 +3,11 @@ package webd
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -48,4 +50,20 @@ func TestBrowserWithoutScripts(t *testing.T) {
 	w.do(chromedp.Click(`.foldermenu summary`), chromedp.SendKeys(`form[action="/folders/create"] input[name="name"]`, "仕事"+kb.Enter),
 		chromedp.WaitReady(`.folders a[data-folder="`+slug("仕事")+`"]`))
 	w.do(chromedp.Click(`.top > .switches a[hreflang="ja"]`), chromedp.WaitReady(`html[lang="ja"] #list`))
+
+	// The session ends while a letter is written: it comes back until its
+	// author has logged in beside it and sent it once more.
+	w.do(chromedp.Navigate(s.URL+"/compose?lang=en&to=bob@yubin.test"), chromedp.WaitVisible(`#composer`),
+		chromedp.SendKeys(`#text`, "not to be lost"), network.ClearBrowserCookies(),
+		chromedp.Click(`#composer button[value="send"].pri`), chromedp.WaitVisible(`#composer .alert a[href="/login"]`))
+	w.shoot("no-scripts-logged-out")
+	beside := w.beside()
+	beside.do(emulation.SetScriptExecutionDisabled(true))
+	beside.do(chromedp.Navigate(s.URL+"/login"), chromedp.SendKeys(`input[name="address"]:not([type="hidden"])`, "alice@yubin.test"),
+		chromedp.SendKeys(`input[type="password"]`, "alice"+kb.Enter), chromedp.WaitVisible(`#list .row`))
+	w.do(chromedp.Click(`#composer button[value="send"].pri`), chromedp.WaitNotPresent(`#composer .alert a`), chromedp.WaitVisible(`#composer .alert`),
+		chromedp.Click(`#composer button[value="send"].pri`), chromedp.WaitVisible(`.toast`))
+	if sent := s.box(s.bob, "INBOX"); len(sent) != 2 || !strings.Contains(s.raw(sent[0]), "not to be lost") {
+		t.Errorf("bob has %+v", sent)
+	}
 }

@@ -18,7 +18,12 @@ import (
 
 func (s *Server) composeRoutes(m *routes) {
 	m.user("GET /compose", s.showCompose)
-	m.write("POST /compose", s.MaxSize+smallForm, s.compose)
+	m.open("POST /compose", func(v *visit) error {
+		if err := v.mayWrite(s.MaxSize + smallForm); err != nil {
+			return v.handBack(err)
+		}
+		return s.compose(v)
+	})
 }
 
 // composing is the form in which a letter is written. All that it knows goes
@@ -32,8 +37,10 @@ type composing struct {
 	To, Cc, Bcc     string
 	Subject, Text   string
 	Files           []keptFile
+	Author          string // whose form this is: who writes
 	Problem, Ask    string // why it was not sent
-	More            bool   // show Cc and Bcc
+	LoggedOut       bool
+	More            bool // show Cc and Bcc
 	Authors         []fromChoice
 	Pane            string
 	fresh           []*multipart.FileHeader
@@ -59,9 +66,14 @@ func (v *visit) renderCompose(c *composing) error {
 	if c.CloseURL == "" {
 		c.CloseURL = "/m/inbox"
 	}
-	var err error
-	if c.Authors, err = v.fromChoices(c.From); err != nil {
-		return err
+	if v.session != nil {
+		c.Author = v.user.Address
+		var err error
+		if c.Authors, err = v.fromChoices(c.From); err != nil {
+			return err
+		}
+	} else if c.From != "" {
+		c.Authors = []fromChoice{{Address: c.From, Text: c.From, Chosen: true}}
 	}
 	v.w.Header().Set("Vary", "X-Pane")
 	return v.render("compose", c.Title, c)
@@ -95,7 +107,7 @@ var letterID = regexp.MustCompile(`^[a-z0-9]{16,40}$`)
 func (v *visit) form() (*composing, error) {
 	c := &composing{
 		ID: v.PostFormValue("id"), Draft: v.PostFormValue("draft"), Source: v.PostFormValue("source"),
-		From: v.PostFormValue("from"), To: v.recipientsIn("to"), Cc: v.recipientsIn("cc"), Bcc: v.recipientsIn("bcc"),
+		Author: v.PostFormValue("author"), From: v.PostFormValue("from"), To: v.recipientsIn("to"), Cc: v.recipientsIn("cc"), Bcc: v.recipientsIn("bcc"),
 		Subject: v.PostFormValue("subject"), Text: v.PostFormValue("text"),
 	}
 	if !letterID.MatchString(c.ID) {
@@ -163,6 +175,71 @@ func (s *Server) compose(v *visit) error {
 	v.status = p.status
 	c.Files, _ = v.keptFiles(c.Files)
 	return v.renderCompose(c)
+}
+
+// handBack shows a letter again that was not taken because its author is not
+// logged in, or has logged in anew: without scripts it is nowhere else.
+func (v *visit) handBack(why error) error {
+	out := errors.Is(why, errLoggedOut)
+	if v.wantsJSON() && out {
+		return v.askLogin()
+	}
+	if v.wantsJSON() || !out && !errors.Is(why, errToken) {
+		return why
+	}
+	if out {
+		if err := v.readFields(); err != nil {
+			return v.askLogin()
+		}
+	}
+	c, err := v.form()
+	if err != nil {
+		return err
+	}
+	c.fresh, c.LoggedOut = nil, out
+	switch {
+	case out:
+		v.status, c.Problem = http.StatusUnauthorized, v.T("compose.logged-out")
+		for i := range c.Files {
+			c.Files[i].Name = v.T("reader.files") // its name is known to its owner only
+		}
+	case c.Author != v.user.Address:
+		c.Draft, c.Source, c.From, c.Files = "", "", "", nil // they are somebody else's
+		fallthrough
+	default:
+		v.status, c.Problem = http.StatusForbidden, v.T("compose.new-login")
+		c.Files, _ = v.keptFiles(c.Files)
+	}
+	return v.renderCompose(c)
+}
+
+// readFields reads a form without its files, for a stranger: what is written
+// in the fields comes before them.
+func (v *visit) readFields() error {
+	v.Body = http.MaxBytesReader(v.w, v.Body, v.s.MaxSize+smallForm)
+	parts, err := v.MultipartReader()
+	if err != nil {
+		return errForm
+	}
+	v.PostForm = url.Values{}
+	v.Form = v.PostForm
+	for size := 0; size < smallForm; {
+		p, err := parts.NextPart()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return errForm
+		}
+		if err != nil || p.FileName() != "" {
+			break
+		}
+		b, err := io.ReadAll(io.LimitReader(p, smallForm))
+		if err != nil {
+			return errForm
+		}
+		size += len(b)
+		v.PostForm.Add(p.FormName(), string(b))
+	}
+	_, _ = io.Copy(io.Discard, v.Body) // a browser listens once it has sent all
+	return nil
 }
 
 // letter makes what the form says. A draft may be incomplete; strict asks

@@ -32,7 +32,7 @@ type loginForm struct {
 // askLogin sends a stranger to log in, and then back here.
 func (v *visit) askLogin() error {
 	if v.wantsJSON() || v.Header.Get("Accept") == "text/event-stream" {
-		return &problem{http.StatusUnauthorized, "error.logged-out"}
+		return errLoggedOut
 	}
 	next := "/m/inbox"
 	if v.Method == http.MethodGet {

@@ -22,14 +22,15 @@ func (p *problem) Error() string { return p.key }
 
 // What we say ourselves.
 var (
-	errNotFound = &problem{http.StatusNotFound, "error.not-found"}
-	errHost     = &problem{http.StatusMisdirectedRequest, "error.host"}
-	errOrigin   = &problem{http.StatusForbidden, "error.origin"}
-	errToken    = &problem{http.StatusForbidden, "error.token"}
-	errForm     = &problem{http.StatusBadRequest, "error.form"}
-	errUpload   = &problem{http.StatusRequestEntityTooLarge, "error.too-large"}
-	errNotYours = &problem{http.StatusForbidden, "error.not-yours"}
-	errInternal = &problem{http.StatusInternalServerError, "error.internal"}
+	errNotFound  = &problem{http.StatusNotFound, "error.not-found"}
+	errHost      = &problem{http.StatusMisdirectedRequest, "error.host"}
+	errOrigin    = &problem{http.StatusForbidden, "error.origin"}
+	errLoggedOut = &problem{http.StatusUnauthorized, "error.logged-out"}
+	errToken     = &problem{http.StatusForbidden, "error.token"}
+	errForm      = &problem{http.StatusBadRequest, "error.form"}
+	errUpload    = &problem{http.StatusRequestEntityTooLarge, "error.too-large"}
+	errNotYours  = &problem{http.StatusForbidden, "error.not-yours"}
+	errInternal  = &problem{http.StatusInternalServerError, "error.internal"}
 )
 
 // replies are what the errors of others mean to a person with a browser.

@@ -181,17 +181,29 @@ func (m *routes) user(pattern string, serve func(*visit) error) {
 // session's token.
 func (m *routes) write(pattern string, limit int64, serve func(*visit) error) {
 	m.open(pattern, func(v *visit) error {
-		if v.session == nil {
+		err := v.mayWrite(limit)
+		if errors.Is(err, errLoggedOut) {
 			return v.askLogin()
 		}
-		if err := v.readForm(limit); err != nil {
+		if err != nil {
 			return err
-		}
-		if !v.session.owns(v.token()) {
-			return errToken
 		}
 		return serve(v)
 	})
+}
+
+// mayWrite reads a form, and checks that it is one of this session's.
+func (v *visit) mayWrite(limit int64) error {
+	if v.session == nil {
+		return errLoggedOut
+	}
+	if err := v.readForm(limit); err != nil {
+		return err
+	}
+	if !v.session.owns(v.token()) {
+		return errToken
+	}
+	return nil
 }
 
 // smallForm is the limit for forms without files.
