@@ -66,10 +66,9 @@ func (d *POP3Device) LogIn(ctx context.Context) error {
 	if _, _, err := d.ask("USER %s", d.account.Address); err != nil {
 		return err
 	}
-	reply, ref, err := d.ask("PASS %s", d.account.Password)
+	_, ref, err := d.ask("PASS %s", d.account.Password)
 	if err != nil {
-		e := d.note(refused, ref)
-		e.mail = reply
+		d.note(refused, ref)
 		d.conn.Close()
 		d.conn = nil
 		return err

@@ -33,7 +33,7 @@ type kind string
 
 const (
 	logIn     kind = "log in"     // a device has logged in
-	refused   kind = "refused"    // a login was refused; Text is the reply
+	refused   kind = "refused"    // a login was refused
 	stat      kind = "stat"       // POP3 said how many messages and octets there are
 	uidl      kind = "uidl"       // POP3 said what each message is called
 	download  kind = "download"   // a whole message has come to a device

@@ -114,7 +114,7 @@ func (p *program) tokenList() *cobra.Command {
 				var rows table
 				rows.head(p.say("ID\tALLOWS\tENDS\tLAST USED\tFOR"))
 				for _, t := range all {
-					rows.row(strconv.FormatInt(int64(t.ID), 10), strings.Join(t.Scopes, ","), dayOr(t.Expires), dayOr(t.Used), printable(t.Name))
+					rows.row(strconv.FormatInt(int64(t.ID), 10), strings.Join(t.Scopes, ","), lately(t.Expires), lately(t.Used), printable(t.Name))
 				}
 				return rows.print(p.out)
 			})
@@ -122,14 +122,6 @@ func (p *program) tokenList() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "Answer as JSON.")
 	return c
-}
-
-// dayOr is a time for a table, or a dash for none.
-func dayOr(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.Local().Format("2006-01-02 15:04")
 }
 
 func (p *program) tokenRm() *cobra.Command {
