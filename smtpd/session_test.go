@@ -213,16 +213,8 @@ func TestRepliesAreCoalesced(t *testing.T) {
 	h := newHouse(t)
 	h.user("ada@example.test", "secret")
 	client, server := net.Pipe()
-	l := newChannelListener()
-	srv := New(h.config)
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-	defer func() {
-		client.Close()
-		srv.Shutdown(context.Background())
-		<-served
-	}()
-	l.offer(server)
+	h.serveOne(server)
+	defer client.Close()
 	read := func() string { // a Pipe gives what one Write wrote
 		b := make([]byte, 4096)
 		client.SetDeadline(time.Now().Add(20 * time.Second))
@@ -256,16 +248,8 @@ func TestTapLearnsTheUser(t *testing.T) {
 	}
 	client, server := net.Pipe()
 	tapped := &tapped{Conn: server, user: make(chan string, 1)}
-	l := newChannelListener()
-	srv := New(h.config)
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-	defer func() {
-		client.Close()
-		srv.Shutdown(context.Background())
-		<-served
-	}()
-	l.offer(tapped)
+	h.serveOne(tapped)
+	defer client.Close()
 	c := h.raw(client)
 	c.want("220")
 	c.do("EHLO x", "250")
@@ -278,6 +262,19 @@ func TestTapLearnsTheUser(t *testing.T) {
 	if got := <-tapped.user; got != "sales@example.test: ada@example.test true" {
 		t.Errorf("the tap heard %q of a recipient", got)
 	}
+}
+
+// serveOne serves one connection, which ends before the server does.
+func (h *house) serveOne(c net.Conn) {
+	l := newChannelListener()
+	srv := New(h.config)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	h.Cleanup(func() {
+		srv.Shutdown(context.Background())
+		<-served
+	})
+	l.offer(c)
 }
 
 type tapped struct {

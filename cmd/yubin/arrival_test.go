@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/yubin-mail/yubin/internal/message"
-	"github.com/yubin-mail/yubin/internal/testdns"
 	"github.com/yubin-mail/yubin/store"
 )
 
@@ -98,15 +97,7 @@ func TestArrivalIsToldAtHome(t *testing.T) {
 // Between servers, the one that has the mailbox says so, because SPF vouches
 // for the sender.
 func TestArrivalIsToldByTheOtherServer(t *testing.T) {
-	zone, err := testdns.New(`example.test. TXT "v=spf1 ip4:127.0.0.1 -all"`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dns, err := testdns.Start(zone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dns.Close()
+	dns := startDNS(t, `example.test. TXT "v=spf1 ip4:127.0.0.1 -all"`)
 	// Each needs the other's port, so alpha's mail is taken by a third.
 	home, back := startNode(t, testConfig(t, "--hostname=mail.example.test"))
 	defer stopNode(t, home)

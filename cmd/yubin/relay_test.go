@@ -167,15 +167,7 @@ func withoutTLS(l net.Listener, heard chan<- string) {
 // who wrote it hears of it, because SPF vouches for the address, and through
 // the rewritten sender.
 func TestForwardedMailComesBack(t *testing.T) {
-	zone, err := testdns.New(`writer.test. TXT "v=spf1 ip4:127.0.0.1 -all"`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dns, err := testdns.Start(zone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dns.Close()
+	dns := startDNS(t, `writer.test. TXT "v=spf1 ip4:127.0.0.1 -all"`)
 	writer, home := startNode(t, testConfig(t, "--hostname=mail.writer.test", "--domains=writer.test"))
 	defer stopNode(t, writer)
 	if _, err := writer.store.CreateUser(t.Context(), store.NewUser{Address: "kim@writer.test", Password: "secret"}); err != nil {
@@ -217,4 +209,18 @@ func TestForwardedMailComesBack(t *testing.T) {
 			t.Errorf("%q is missing in %s", want, notice)
 		}
 	}
+}
+
+func startDNS(t *testing.T, records ...string) *testdns.Server {
+	t.Helper()
+	zone, err := testdns.New(records...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dns, err := testdns.Start(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dns.Close() })
+	return dns
 }
