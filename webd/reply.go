@@ -3,7 +3,9 @@ package webd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	"github.com/yubin-mail/yubin/internal/auth"
@@ -73,6 +75,21 @@ func replyTo(err error) (p *problem, known bool) {
 		}
 	}
 	return errInternal, false
+}
+
+// attempt serves, and makes an error of a panic: the library would cut the
+// connection and tell a log for which it is one line among the noise.
+func (v *visit) attempt(serve func(*visit) error) (err error) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(p)
+		default:
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return serve(v)
 }
 
 // finish answers a request that has ended with err.

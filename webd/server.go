@@ -162,7 +162,7 @@ type routes struct {
 func (m *routes) open(pattern string, serve func(*visit) error) {
 	m.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		v := m.visit(w, r)
-		v.finish(serve(v))
+		v.finish(v.attempt(serve))
 	})
 }
 
