@@ -33,6 +33,7 @@ type Console struct {
 // Errors of a console.
 var (
 	ErrNotAllowed = errors.New("not allowed in the lab's console")
+	ErrOffline    = errors.New("the device has no network")
 	ErrNoLine     = errors.New("not one line of text")
 	ErrTooMuch    = errors.New("that is enough for one run")
 )

@@ -52,6 +52,7 @@ type gear struct {
 	settings []string // what had to be typed in, each once
 	talks    []*conversation
 	lost     bool
+	offline  bool // in free play: until mail is fetched again
 }
 
 // entry is one mail in the local store of a device.

@@ -86,6 +86,9 @@ func (p *Player) Act(column Column, role string, a Action, mail string) error {
 	if d.base().lost && a != ActFetch {
 		return ErrNoSuchThing // it is at the bottom of the sea
 	}
+	if !reaches(d) && asksServer(d, a, mail) {
+		return ErrOffline
+	}
 	return p.act(func() error {
 		err := p.do(st, d, a, mail)
 		if err != nil && p.ctx.Err() == nil {
@@ -96,10 +99,35 @@ func (p *Player) Act(column Column, role string, a Action, mail string) error {
 	})
 }
 
+// reaches reports whether a device could ask the server for something.
+func reaches(d Device) bool {
+	switch d := d.(type) {
+	case *IMAPDevice:
+		return d.conn != nil
+	case *WebDevice:
+		return d.conn != nil
+	}
+	return !d.base().offline // a POP3 program connects when it has to
+}
+
+// asksServer reports whether a device cannot do something to a mail by itself.
+func asksServer(d Device, a Action, mail string) bool {
+	switch a {
+	case ActDelete, ActReply:
+		return true
+	case ActMove:
+		_, own := d.(*POP3Device) // whose folders are its own
+		return !own
+	case ActOpen:
+		return d.base().find(mail, "").raw == nil
+	}
+	return false
+}
+
 func (p *Player) do(st *stage, d Device, a Action, mail string) error {
 	switch a {
 	case ActFetch:
-		d.base().lost = false // or it is a new one of the same kind
+		d.base().lost, d.base().offline = false, false // or it is a new one of the same kind
 		if err := d.Fetch(p.ctx); err != nil {
 			return err
 		}
@@ -124,11 +152,9 @@ func (p *Player) do(st *stage, d Device, a Action, mail string) error {
 		if _, byServer := d.(*WebDevice); byServer {
 			return nil // it keeps the copy, once it has sent
 		}
-		if i, ok := d.(*IMAPDevice); ok && i.conn == nil {
-			return nil // there is nobody to give it to
-		}
 		return d.KeepSent(p.ctx, l, st.sent)
 	case ActOffline:
+		d.base().offline = true
 		return d.Disconnect()
 	case ActLose:
 		hangUp(d)

@@ -163,7 +163,22 @@ func TestFreePlay(t *testing.T) {
 		t.Errorf("the lost phone: %+v", c)
 	}
 	must(p.Act(lab.IMAP, "phone", lab.ActFetch, ""))
-	must(p.Act(lab.IMAP, "pc", lab.ActOffline, ""))
+	must(p.Deliver())
+	must(p.Act(lab.Keep, "pc", lab.ActFetch, ""))
+	must(p.Act(lab.Keep, "pc", lab.ActOpen, "f1"))
+	for _, column := range []lab.Column{lab.IMAP, lab.Keep} {
+		must(p.Act(column, "pc", lab.ActOffline, ""))
+		for _, a := range []lab.Action{lab.ActDelete, lab.ActReply} {
+			if err := p.Act(column, "pc", a, "f1"); !errors.Is(err, lab.ErrOffline) {
+				t.Errorf("%s, %s offline: %v", column, a, err)
+			}
+		}
+	}
+	if err := p.Act(lab.IMAP, "pc", lab.ActMove, "f1"); !errors.Is(err, lab.ErrOffline) {
+		t.Errorf("IMAP offline, move: %v", err)
+	}
+	must(p.Act(lab.Keep, "pc", lab.ActOpen, "f1"))
+	must(p.Act(lab.Keep, "pc", lab.ActMove, "f1")) // into a folder of its own
 	for _, bad := range []error{
 		p.Act("nowhere", "pc", lab.ActFetch, ""), p.Act(lab.IMAP, "fridge", lab.ActFetch, ""),
 		p.Act(lab.IMAP, "pc", "explode", ""), p.Act(lab.IMAP, "pc", lab.ActOpen, "f99"),

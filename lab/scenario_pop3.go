@@ -201,7 +201,7 @@ var pop3Keep = Scenario{
 			}},
 		}, {
 			Actor: alicePC,
-			Text:  Words{"fetches again. It knows by their unique ids (UIDL) what it has.", "もう一度受信します。どれが受信済みかは、メールごとの番号（UIDL）で見分けます。"},
+			Text:  Words{"fetches again. It knows by their unique ids (UIDL) what it has.", "もう一度受信します。どれが受信済みかは、メールごとの固有のID（UIDL）で見分けます。"},
 			Why:   Words{"Without UIDL the program would have to download all of it each time.", "UIDLがなければ、受信のたびにすべてをダウンロードし直すことになります。"},
 			RFC:   "RFC 1939 §7", Show: "UIDL",
 			do: fetch(thePC),

@@ -13,7 +13,7 @@ var usual = map[string][]notion{
 		{"250 2.0.0", Words{"taken: from now on the server is answerable for it", "預かった。ここからはサーバーの責任"}},
 		{"250", Words{"all right", "了解"}},
 		{"334", Words{"go on with the login", "ログインの続きを待つ"}},
-		{"354", Words{"send it, and end with a lone dot", "本体をどうぞ。終わりは点だけの行"}},
+		{"354", Words{"send it, and end with a lone dot", "本体をどうぞ。終わりはピリオドだけの行"}},
 	},
 	"pop3": {
 		{"+OK", Words{"all right", "成功"}},
@@ -21,6 +21,7 @@ var usual = map[string][]notion{
 		{".", Words{"the end of what was asked for", "ここで終わり"}},
 	},
 	"imap": {
+		{"* OK [UNSEEN", Words{"the first mail that is unread", "最初の未読メールの番号"}},
 		{"* OK [UIDNEXT", Words{"the number that the next mail gets", "次に届くメールの番号"}},
 		{"* OK [PERMANENTFLAGS", Words{"the flags that can be set for good", "保存できる印の種類"}},
 		{"* OK [HIGHESTMODSEQ", Words{"how far the changes are numbered", "変更の通し番号"}},

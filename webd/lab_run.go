@@ -30,6 +30,7 @@ var (
 	errLabBusy = &problem{http.StatusServiceUnavailable, "error.lab-busy"}
 	errLabOver = &problem{http.StatusConflict, "error.lab-over"}
 	errLabMuch = &problem{http.StatusTooManyRequests, "error.lab-much"}
+	errOffline = &problem{http.StatusConflict, "error.lab-offline"}
 	errLabLine = &problem{http.StatusUnprocessableEntity, "error.lab-line"}
 	errConsole = &problem{http.StatusUnprocessableEntity, "error.lab-console"}
 )
@@ -307,6 +308,8 @@ func (r *labRun) play(do func(*lab.Player) error) error {
 		return errForm
 	case errors.Is(err, lab.ErrNotAllowed):
 		return errConsole
+	case errors.Is(err, lab.ErrOffline):
+		return errOffline
 	case errors.Is(err, lab.ErrNoLine):
 		return errLabLine
 	case errors.Is(err, lab.ErrTooMuch):

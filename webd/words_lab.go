@@ -10,6 +10,7 @@ var labWords = map[string]phrase{
 	"error.lab-busy":    {"Others are using the lab just now. Please try again in a few minutes.", "ただいまラボは満席です。数分後にもう一度お試しください。"},
 	"error.lab-over":    {"This run is over. Start it again.", "この実行は終了しました。最初からやり直してください。"},
 	"error.lab-much":    {"That is enough for one run. Start it again to go on.", "1回の実行での上限に達しました。最初からやり直してください。"},
+	"error.lab-offline": {"This device is offline. “Get mail” connects it again.", "この端末はオフラインです。「受信」を押すと再び接続します。"},
 	"error.lab-line":    {"One line of text, please: at most 900 octets, without control characters.", "入力できるのは1行のテキストだけです(900バイトまで、制御文字は不可)。"},
 	"error.lab-console": {"The console takes only this run's own accounts, in the plain form: {user} and {password} stand for them.", "コンソールで使えるのは、この実行専用のアカウントだけです。{user} と {password} と書いてください。"},
 
