@@ -498,6 +498,11 @@ func TestTokensPage(t *testing.T) {
 	if _, page := bob.get("/settings/tokens"); strings.Contains(page, m[1]) || !strings.Contains(page, "read, send") || strings.Contains(page, `value="admin"`) {
 		t.Errorf("%s", page)
 	}
+	for _, days := range []string{"soon", "0", "-1", "1e3", "99999"} { // none of them is for ever
+		if status, _ := bob.post("/settings/tokens", "name", "x", "scope", "read", "days", days); status != 422 {
+			t.Errorf("%s days: %d", days, status)
+		}
+	}
 	if status, _ := bob.post("/settings/tokens", "name", "x", "scope", "admin"); status != 403 {
 		t.Error(status)
 	}

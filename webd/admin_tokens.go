@@ -1,6 +1,7 @@
 package webd
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +42,11 @@ func (v *visit) origin() string {
 // Join writes a list.
 func (p page) Join(list []string) string { return strings.Join(list, ", ") }
 
+// maxDays is the longest term of a token or a policy.
+const maxDays = 36500
+
+var errNoScope = &problem{http.StatusUnprocessableEntity, "error.no-scope"}
+
 // actOnToken makes a token, or ends one.
 func (s *Server) actOnToken(v *visit) error {
 	if text := v.PostFormValue("end"); text != "" {
@@ -59,14 +65,25 @@ func (s *Server) actOnToken(v *visit) error {
 		return v.redirect("/settings/tokens")
 	}
 	some := v.PostForm["scope"]
+	if len(some) == 0 {
+		return errNoScope
+	}
 	if err := v.checkScopes(some); err != nil {
 		return err
 	}
+	name := strings.TrimSpace(v.PostFormValue("name"))
+	if err := singleLine(name); err != nil {
+		return err
+	}
 	var expires time.Time
-	if days, _ := strconv.Atoi(v.PostFormValue("days")); days > 0 && days <= 3650 {
+	if text := strings.TrimSpace(v.PostFormValue("days")); text != "" { // a slip must not make one that lasts for ever
+		days, err := strconv.Atoi(text)
+		if err != nil || days < 1 || days > maxDays {
+			return errDays
+		}
 		expires = s.Now().AddDate(0, 0, days)
 	}
-	secret, _, err := s.Store.CreateToken(v.Context(), v.user.ID, strings.TrimSpace(v.PostFormValue("name")), some, expires)
+	secret, _, err := s.Store.CreateToken(v.Context(), v.user.ID, name, some, expires)
 	if err != nil {
 		return err
 	}

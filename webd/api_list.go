@@ -23,6 +23,17 @@ const (
 	maxLimit     = 200
 )
 
+// takes refuses parameters that are not known: a slip of the pen would
+// otherwise give another answer than the one that was asked for.
+func (c *call) takes(known ...string) error {
+	for name := range c.URL.Query() {
+		if !slices.Contains(known, name) {
+			return errParameter.about(name)
+		}
+	}
+	return nil
+}
+
 func (c *call) limit() (int, error) {
 	text := cmp.Or(c.URL.Query().Get("limit"), strconv.Itoa(defaultLimit))
 	n, err := strconv.Atoi(text)
@@ -52,6 +63,9 @@ func (c *call) before(box store.Mailbox) (store.UID, error) {
 
 // listMessages lists a mailbox, newest first.
 func listMessages(c *call) error {
+	if err := c.takes("mailbox", "limit", "before"); err != nil {
+		return err
+	}
 	limit, err := c.limit()
 	if err != nil {
 		return err
@@ -94,6 +108,9 @@ type apiHits struct {
 
 // searchMessages finds mail by the search of the web pages, newest first.
 func searchMessages(c *call) error {
+	if err := c.takes("q", "limit", "skip"); err != nil {
+		return err
+	}
 	limit, err := c.limit()
 	if err != nil {
 		return err

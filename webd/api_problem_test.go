@@ -95,6 +95,10 @@ func TestProblems(t *testing.T) {
 		ada   DELETE /api/v1/users/nobody@example.test                  => 404 user-unknown
 		ada   GET    /api/v1/users/nonsense                             => 404 user-unknown
 		ada   POST   /api/v1/aliases {"address":"i@elsewhere.test","target":"bob@example.test"} => 422 alias-domain
+		ada   GET    /api/v1/messages?mailboox=Sent                      => 400 parameter mailboox
+		ada   GET    /api/v1/search?query=x                              => 400 parameter query
+		ada   POST   /api/v1/tokens {"name":"x","scopes":["read"],"expires":"2001-01-01T00:00:00Z"} => 400 parameter expires
+		ada   POST   /api/v1/tokens {"name":"a\nb","scopes":["read"]}    => 400 parameter name
 		ada   POST   /api/v1/aliases {"address":"i@example.test","target":"nobody@example.test"} => 422 alias-target
 		ada   POST   /api/v1/aliases {"address":"i@example.test","target":"i@example.test"} => 422 alias-target
 		ada   POST   /api/v1/aliases {"address":"bob@example.test","target":"ada@example.test"} => 409 user-exists

@@ -235,7 +235,15 @@ func createAlias(c *call) error {
 	if err := c.addAlias(a.Address, a.Target); err != nil {
 		return err
 	}
-	return c.answer(http.StatusCreated, apiAlias{a.Address, []string{a.Target}})
+	address, err := store.CanonicalAddress(a.Address)
+	if err != nil {
+		return err
+	}
+	target, err := store.CanonicalAddress(a.Target)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusCreated, apiAlias{address, []string{target}})
 }
 
 func removeAlias(c *call) error {
@@ -300,6 +308,12 @@ func createToken(c *call) error {
 	}
 	if err := c.checkScopes(a.Scopes); err != nil {
 		return err
+	}
+	if singleLine(a.Name) != nil {
+		return errParameter.about("name")
+	}
+	if a.Expires != nil && !a.Expires.After(c.s.Now()) {
+		return errParameter.about("expires")
 	}
 	var expires time.Time
 	assign(&expires, a.Expires)

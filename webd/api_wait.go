@@ -72,10 +72,8 @@ var containing = []string{"subject~", "from~", "body~"}
 
 // wanted reads the parameters of a wait.
 func (c *call) wanted(q url.Values) (w wanted, err error) {
-	for name := range q {
-		if !slices.Contains([]string{"to", "subject", "after", "timeout"}, name) && !slices.Contains(containing, name) {
-			return w, errParameter.about(name)
-		}
+	if err := c.takes(append(containing, "to", "subject", "after", "timeout")...); err != nil {
+		return w, err
 	}
 	if w.user, err = c.mailOf(q.Get("to")); err != nil {
 		return w, err

@@ -185,6 +185,7 @@ var adminWords = map[string]phrase{
 	"error.days":         {"The days are a whole number from 1 to 36500.", "日数は 1 から 36500 までの整数で入力してください。"},
 	"error.alias-domain": {"An alias is an address in a domain of this server.", "別名には、このサーバーのドメインのアドレスを使ってください。"},
 	"error.alias-target": {"The alias would lead to nobody: there is no such user or alias.", "転送先のユーザーまたは別名がありません。"},
+	"error.no-scope":     {"Choose at least one thing that the token may do.", "トークンに許可する操作を1つ以上選んでください。"},
 	"error.setup-link":   {"This link does not work, or no more: it makes the first administrator, once. There is a new one at each start until then, in the server's log.", "このリンクは使えないか、もう無効です。最初の管理者を作るための1回限りのリンクで、管理者ができるまで起動のたびに新しくなります。最新のものはサーバーのログにあります。"},
 	"error.not-the-same": {"The two passwords are not the same.", "2つのパスワードが一致しません。"},
 }
