@@ -114,8 +114,8 @@ func (d *WebDevice) show(page *html.Node, folder string, start int) error {
 	if rows == nil {
 		return fmt.Errorf("no list: %w", errPage)
 	}
-	if page, ok := d.conn.find(start, wiretap.Client, "GET /m/"); ok {
-		start = page.From - 1 // what came before, such as a login, shows nothing
+	if asked, ok := d.conn.find(start, wiretap.Client, "GET /m/"); ok {
+		start = asked.From - 1 // what came before, such as a login, shows nothing
 	}
 	ref := d.conn.since(start)
 	had := d.shelf
