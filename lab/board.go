@@ -219,6 +219,8 @@ func Explain(proto string, lines []wiretap.Line) []Spoken {
 			w := meaning(proto, x.verb, line)
 			switch {
 			case !w.None() || line.Body:
+			case line.Dir == wiretap.Note:
+				w = lookUp(remarks, line.Text)
 			case line.Dir == wiretap.Server:
 				w = lookUp(usual[proto], untagged(proto, line.Text))
 			case line.Dir != wiretap.Client || line.Text != wiretap.Mask:

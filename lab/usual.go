@@ -1,5 +1,14 @@
 package lab
 
+// remarks says what the tap's own remarks mean.
+var remarks = []notion{
+	{"opened", Words{"this mail was opened (UIDVALIDITY and UID)", "このメールを開いた(数字はUIDVALIDITYとUID)"}},
+	{"flags", Words{"a flag of this mail was set (+) or removed (-)", "このメールの印を付けた(+)、または外した(-)"}},
+	{"moved", Words{"this mail was moved", "このメールを移した"}},
+	{"no network", Words{"not sent: the device has no network", "端末がオフラインのため送信できない"}},
+	{"TLS from here", Words{"what follows is encrypted and not kept", "ここから先は暗号化され、記録されない"}},
+}
+
 // usual says what a server's everyday lines mean. A story in a terminal goes
 // without them; who follows a conversation line by line wants to know.
 var usual = map[string][]notion{
