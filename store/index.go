@@ -21,8 +21,9 @@ import (
 // It is an FTS5 table over tokens cut here: runs of ASCII letters and digits
 // are words, and runs of other letters are overlapping pairs, which serves
 // scripts without spaces (会議 in 予算会議室) and those with them alike.
-// IMAP SEARCH finds substrings, so a piece of a word is looked up among all
-// known words first. A message whose words are not all in the index (too much
+// IMAP SEARCH finds substrings. Where what is looked for shows that a word ends,
+// the index is asked for that word; a piece of a word is looked up among all
+// known words first, or, when the word begins with it, left to the index. A message whose words are not all in the index (too much
 // text, a word too long) carries the mark, and is always looked at.
 //
 // Indexing runs behind deliveries. The row fts_upto in meta says up to which
@@ -43,10 +44,8 @@ const (
 	maxIndexedText = 1 << 20 // octets of one message's text in the index
 	indexBatch     = 64      // messages per transaction, so that deliveries wait little
 	indexDelay     = 200 * time.Millisecond
-	indexPatience  = 10  // delays that a busy writer is given between two batches
-	busyWriter     = 20  // requests within one delay
-	minNarrowing   = 3   // characters of a word's piece worth looking up
-	maxExpansion   = 400 // words that a piece may stand for
+	indexPatience  = 10 // delays that a busy writer is given between two batches
+	busyWriter     = 20 // requests within one delay
 )
 
 func (s *Store) openIndex(ctx context.Context) error {
@@ -256,7 +255,7 @@ func (c *cutter) add(token string) {
 }
 
 func (c *cutter) cut(folded string) {
-	for run := range runs(folded) {
+	for _, run := range runs(folded) {
 		switch {
 		case run[0] >= utf8.RuneSelf:
 			for pair := range pairs(run) {
@@ -271,8 +270,9 @@ func (c *cutter) cut(folded string) {
 }
 
 // runs cuts folded text into runs of ASCII letters and digits and runs of
-// other letters, digits and marks. What is neither separates.
-func runs(s string) func(yield func(string) bool) {
+// other letters, digits and marks, and says where they begin. What is neither
+// separates.
+func runs(s string) func(yield func(int, string) bool) {
 	const (
 		none = iota
 		ascii
@@ -287,20 +287,20 @@ func runs(s string) func(yield func(string) bool) {
 		}
 		return none
 	}
-	return func(yield func(string) bool) {
+	return func(yield func(int, string) bool) {
 		start, was := 0, none
 		for i, r := range s {
 			k := kind(r)
 			if k == was {
 				continue
 			}
-			if was != none && !yield(s[start:i]) {
+			if was != none && !yield(start, s[start:i]) {
 				return
 			}
 			start, was = i, k
 		}
 		if was != none {
-			yield(s[start:])
+			yield(start, s[start:])
 		}
 	}
 }
@@ -318,62 +318,3 @@ func pairs(run string) func(yield func(string) bool) {
 		}
 	}
 }
-
-// narrow says, for a folded text, which bodies may contain it. Where the
-// index cannot tell, the answer is yes.
-func (s *Store) narrow(ctx context.Context, folded string) (func(BlobID) bool, error) {
-	any := func(BlobID) bool { return true }
-	if !s.fts.available {
-		return any, nil
-	}
-	// upto is read before the words are looked up: what is indexed after that
-	// is then looked at although the index may know it by now.
-	upto, err := s.indexedUpTo(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []string
-	for run := range runs(folded) {
-		if run[0] >= utf8.RuneSelf {
-			for pair := range pairs(run) {
-				all = append(all, quoteToken(pair))
-			}
-			continue
-		}
-		if len(run) < minNarrowing {
-			continue
-		}
-		words, err := list(ctx, s.readers, scanOne[string], `SELECT term FROM fts_words WHERE instr(term, $1) > 0 LIMIT $2`, run, maxExpansion+1)
-		if err != nil {
-			return nil, fmt.Errorf("look up %q: %w", run, err)
-		}
-		if len(words) > maxExpansion {
-			continue
-		}
-		for i := range words {
-			words[i] = quoteToken(words[i])
-		}
-		if len(words) == 0 {
-			words = []string{quoteToken(markToken)} // nothing but marked messages
-		}
-		all = append(all, "("+strings.Join(words, " OR ")+")")
-	}
-	if len(all) == 0 {
-		return any, nil
-	}
-	ids, err := list(ctx, s.readers, scanOne[BlobID], `SELECT rowid FROM fts WHERE fts MATCH $1`,
-		quoteToken(markToken)+" OR ("+strings.Join(all, " AND ")+")")
-	if err != nil {
-		return nil, fmt.Errorf("ask the search index: %w", err)
-	}
-	set := make(map[BlobID]struct{}, len(ids))
-	for _, id := range ids {
-		set[id] = struct{}{}
-	}
-	return func(id BlobID) bool {
-		_, ok := set[id]
-		return ok || id > upto
-	}, nil
-}
-
-func quoteToken(t string) string { return `"` + t + `"` }

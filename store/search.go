@@ -43,35 +43,53 @@ type Query struct {
 const maxQuery = 10_000
 
 // Search finds messages in a mailbox and returns their UIDs, ascending. It
-// answers ErrLimit for a query of too many terms. The index narrows what is
-// looked at; the message's own text decides: in a first pass over nothing but
-// the rows most messages fall through, and what the others say is read in a
-// second one.
+// answers ErrLimit for a query of too many terms.
 func (s *Store) Search(ctx context.Context, id MailboxID, q Query) ([]UID, error) {
+	all, err := s.SearchIn(ctx, []MailboxID{id}, q)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// SearchIn is [Store.Search] in several mailboxes, for which the index is asked
+// once. The index narrows what is looked at; the message's own text decides: in
+// a first pass over nothing but the rows most messages fall through, and what
+// the others say is read in a second one.
+func (s *Store) SearchIn(ctx context.Context, ids []MailboxID, q Query) ([][]UID, error) {
 	f := finder{s: s, ctx: ctx}
 	match, pass, err := f.compile(&q)
 	if err != nil {
 		return nil, err
 	}
+	all := make([][]UID, len(ids))
+	for i, id := range ids {
+		if all[i], err = f.find(id, match, pass); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (f *finder) find(id MailboxID, match predicate, pass sieve) (uids []UID, err error) {
 	var likely []UID
 	if f.want != 0 && pass != nil {
 		likely = []UID{}
-		err := s.Each(ctx, id, nil, 0, func(m *Message) error {
+		err := f.s.Each(f.ctx, id, nil, 0, func(m *Message) error {
 			if pass(m) {
 				likely = append(likely, m.UID)
 			}
-			return ctx.Err()
+			return f.ctx.Err()
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	var uids []UID
-	err = s.Each(ctx, id, likely, f.want, func(m *Message) error {
-		if err := ctx.Err(); err != nil {
+	err = f.s.Each(f.ctx, id, likely, f.want, func(m *Message) error {
+		if err := f.ctx.Err(); err != nil {
 			return err
 		}
-		c := candidate{f: &f, m: m}
+		c := candidate{f: f, m: m}
 		ok, err := match(&c)
 		if ok && err == nil {
 			uids = append(uids, m.UID)
@@ -81,7 +99,7 @@ func (s *Store) Search(ctx context.Context, id MailboxID, q Query) ([]UID, error
 	return uids, err
 }
 
-// finder compiles a query once for a whole mailbox.
+// finder compiles a query once for all mailboxes.
 type finder struct {
 	s     *Store
 	ctx   context.Context

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -162,6 +164,77 @@ func TestIndexDoesNotChangeAnswers(t *testing.T) {
 				t.Errorf("%s %q: %v with the index, %v without; %v", name, piece, got, want, err)
 			}
 		}
+	}
+}
+
+// Where words begin and end, next to blanks, marks, other scripts and characters
+// that combine: what is found with the index is found without it.
+func TestIndexKnowsWhereWordsEnd(t *testing.T) {
+	plain, a := open(t, store.Options{})
+	indexed, b := open(t, store.Options{})
+	random := rand.New(rand.NewPCG(1, 2))
+	alphabet := []string{"a", "b", "ab", "abc", "7", "77", " ", " ", "-", "\r\n", "会", "議", "é", "e\u0301", "\u0301", "ａ", "ß", "ﬁ", "_", strings.Repeat("long", 20)}
+	anything := func(n int) string {
+		var all strings.Builder
+		for range n {
+			all.WriteString(alphabet[random.IntN(len(alphabet))])
+		}
+		return all.String()
+	}
+	var texts []string
+	for i := range 40 {
+		text := anything(12)
+		texts = append(texts, text)
+		subject := "=?utf-8?B?" + base64.StdEncoding.EncodeToString([]byte(strings.ReplaceAll(text, "\r\n", " "))) + "?="
+		m := store.Bytes(fmt.Sprintf("Subject: %s\r\nX-Number: %d\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n", subject, i, text))
+		deliver(t, plain, m, a)
+		deliver(t, indexed, m, b)
+	}
+	if err := indexed.Index(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	boxA, boxB := inbox(t, plain, a).ID, inbox(t, indexed, b).ID
+	hits := 0
+	for i := range 600 {
+		what := anything(1 + random.IntN(4))
+		if r := []rune(texts[i%len(texts)]); i%2 == 0 {
+			from := random.IntN(len(r))
+			what = string(r[from:min(len(r), from+1+random.IntN(8))])
+		}
+		for name, q := range map[string]store.Query{
+			"text": {Text: []string{what}}, "subject": {Header: []store.HeaderTerm{{Name: "Subject", Value: what}}},
+		} {
+			want, err := plain.Search(t.Context(), boxA, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hits += len(want)
+			if got, err := indexed.Search(t.Context(), boxB, q); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s %q: %v with the index, %v without; %v", name, what, got, want, err)
+			}
+		}
+	}
+	if hits < 1000 {
+		t.Errorf("only %d hits: this compares nothing", hits)
+	}
+}
+
+func TestSearchInSeveralMailboxes(t *testing.T) {
+	s, ada := open(t, store.Options{})
+	ctx := t.Context()
+	in := inbox(t, s, ada)
+	drafts, err := s.Mailbox(ctx, ada.ID, "Drafts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deliver(t, s, text("the needle"), ada)
+	deliver(t, s, text("hay"), ada)
+	if _, _, err := s.Append(ctx, drafts.ID, []store.Appended{{Body: text("hay")}, {Body: text("another needle")}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.SearchIn(ctx, []store.MailboxID{drafts.ID, in.ID}, store.Query{Text: []string{"needle"}})
+	if want := [][]store.UID{{2}, {1}}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
 	}
 }
 

@@ -132,11 +132,12 @@ func searchMessages(c *call) error {
 	ctx, cancel := context.WithTimeout(c.Context(), searchTime)
 	defer cancel()
 	hits := apiHits{Messages: []apiMessage{}, IMAP: q.IMAP()}
-	for _, box := range boxes {
-		uids, err := c.searchIn(ctx, box, q)
-		if err != nil {
-			return err
-		}
+	all, err := c.searchIn(ctx, boxes, q)
+	if err != nil {
+		return err
+	}
+	for i, box := range boxes {
+		uids := all[i]
 		hits.Total += len(uids)
 		msgs, err := c.s.Store.List(ctx, box.ID, uids[max(0, len(uids)-skip-limit):])
 		if err != nil {

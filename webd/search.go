@@ -70,11 +70,12 @@ func (v *visit) searchList(open store.UID, openIn string) (*listing, error) {
 		m   store.Listed
 	}
 	var hits []hit
-	for _, box := range boxes {
-		uids, err := v.searchIn(ctx, box, q)
-		if err != nil {
-			return nil, err
-		}
+	all, err := v.searchIn(ctx, boxes, q)
+	if err != nil {
+		return nil, err
+	}
+	for i, box := range boxes {
+		uids := all[i]
 		l.Search.Count += len(uids)
 		newest := uids[max(0, len(uids)-skip-pageSize-1):]
 		if len(newest) == 0 {
@@ -135,18 +136,28 @@ func (v *visit) searched(q query, about *found) ([]folder, error) {
 	return nil, nil
 }
 
-// searchIn finds the messages of one folder, UIDs ascending.
-func (v *visit) searchIn(ctx context.Context, box folder, q query) ([]store.UID, error) {
-	uids, err := v.s.Store.Search(ctx, box.ID, q.Query)
-	if err != nil || q.Attachment == 0 || len(uids) == 0 {
-		return uids, err
+// searchIn finds the messages of each folder, UIDs ascending.
+func (v *visit) searchIn(ctx context.Context, boxes []folder, q query) ([][]store.UID, error) {
+	ids := make([]store.MailboxID, len(boxes))
+	for i, box := range boxes {
+		ids[i] = box.ID
 	}
-	with, err := v.s.Store.WithAttachments(ctx, box.ID)
-	if err != nil {
-		return nil, err
+	all, err := v.s.Store.SearchIn(ctx, ids, q.Query)
+	if err != nil || q.Attachment == 0 {
+		return all, err
 	}
-	return slices.DeleteFunc(uids, func(u store.UID) bool {
-		_, has := slices.BinarySearch(with, u)
-		return has != (q.Attachment > 0)
-	}), nil
+	for i, uids := range all {
+		if len(uids) == 0 {
+			continue
+		}
+		with, err := v.s.Store.WithAttachments(ctx, ids[i])
+		if err != nil {
+			return nil, err
+		}
+		all[i] = slices.DeleteFunc(uids, func(u store.UID) bool {
+			_, has := slices.BinarySearch(with, u)
+			return has != (q.Attachment > 0)
+		})
+	}
+	return all, nil
 }
