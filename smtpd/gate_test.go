@@ -40,11 +40,11 @@ func (h *house) mailbox(name string) (raw []string) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	page, err := h.store.Mailbox(h.Context(), u.ID, name)
+	m, err := h.store.Mailbox(h.Context(), u.ID, name)
 	if err != nil {
 		h.Fatal(err)
 	}
-	return h.messages(page.ID)
+	return h.messages(m.ID)
 }
 
 // deliver sends a message from somebody else's server.
