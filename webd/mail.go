@@ -2,6 +2,7 @@ package webd
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -120,7 +121,11 @@ func (s *Server) showFolder(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.renderMail(box.Name, box.Label, list, nil)
+	title := box.Label
+	if box.Count > 0 {
+		title = fmt.Sprintf("(%d) %s", box.Count, title)
+	}
+	return v.renderMail(box.Name, title, list, nil)
 }
 
 // renderMail answers with the webmail, or with one pane of it.
@@ -223,10 +228,11 @@ func (v *visit) who(box folder, e *message.Envelope) string {
 }
 
 func shortName(a message.Address) string {
-	if name := message.DecodeHeader(a.Name); strings.TrimSpace(name) != "" {
-		return name
+	p := person{strings.TrimSpace(message.DecodeHeader(a.Name)), addressText(a)}
+	if p.Name == "" || p.Poses() {
+		return p.Address
 	}
-	return addressText(a)
+	return p.Name
 }
 
 func addressText(a message.Address) string {

@@ -280,7 +280,7 @@ func TestAMailIsReadWithoutScripts(t *testing.T) {
 	s.deliver(s.alice, "From: =?UTF-8?B?5L2Q6JekIOiKseWtkA==?= <hanako@example.jp>\nTo: alice@yubin.test\nSubject: =?ISO-2022-JP?B?GyRCMnE1RBsoQg==?=\nContent-Type: text/plain; charset=iso-2022-jp\n\n\x1b$B$3$s$K$A$O\x1b(B <b> https://example.jp/a?b=1&c=2.\n> quoted\n")
 	v := s.login("alice")
 	page := v.get("/")
-	wants(t, page, `<title>Inbox · yubin</title>`, "佐藤 花子", "会議", `class="row unread"`, `<span class="count">1</span>`, "1 message")
+	wants(t, page, `<title>(1) Inbox · yubin</title>`, "佐藤 花子", "会議", `class="row unread"`, `<span class="count">1</span>`, "1 message")
 	page = v.get("/m/inbox/1")
 	wants(t, page, "<h1 tabindex=\"-1\">会議</h1>", "hanako@example.jp", "こんにちは &lt;b&gt;", `<a href="https://example.jp/a?b=1&amp;c=2" target="_blank" rel="noopener noreferrer nofollow">`, `class="quote q1"`)
 	if strings.Contains(page, `class="row unread"`) || s.box(s.alice, "INBOX")[0].Flags.System&store.Seen == 0 {
@@ -544,6 +544,25 @@ func (s *mailSite) remove(box store.MailboxID, uid store.UID) {
 	if _, err := s.Store.Remove(s.Context(), box, []store.UID{uid}); err != nil {
 		s.Error(err)
 	}
+}
+
+func TestAnAuthorPosesAsAnother(t *testing.T) {
+	s := newMailSite(t, nil)
+	s.deliver(s.alice, plainMail(`"boss@bank.example" <evil@evil.example>`, "one", "text"))
+	s.deliver(s.alice, plainMail(`"bob@yubin.test" <Bob@yubin.test>`, "two", "text"))
+	s.deliver(s.alice, plainMail(`"Carol @ work" <carol@example.jp>`, "three", "text"))
+	v := s.login("alice")
+	page := v.get("/m/inbox/1")
+	wants(t, page, "the mail names evil@evil.example as its author", "&lt;evil@evil.example&gt;")
+	if strings.Contains(page, "</span>boss@bank.example") || strings.Contains(page, `class="who">boss`) {
+		t.Error("the list believes the name")
+	}
+	for _, path := range []string{"/m/inbox/2", "/m/inbox/3"} {
+		if strings.Contains(v.get(path), "as its author") {
+			t.Errorf("%s: nobody poses", path)
+		}
+	}
+	wants(t, v.get("/m/inbox"), "Carol @ work")
 }
 
 func TestReadingMailWithoutAnAuthor(t *testing.T) {

@@ -1,6 +1,7 @@
 package webd
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -40,6 +41,13 @@ type tab struct {
 
 // person is an address as it is shown.
 type person struct{ Name, Address string }
+
+// Poses reports whether the name looks like an address which it is not.
+func (p person) Poses() bool {
+	return posing.MatchString(p.Name) && !strings.EqualFold(p.Name, p.Address)
+}
+
+var posing = regexp.MustCompile(`[^\s@＠][@＠][^\s@＠]+\.[^\s@＠]`)
 
 func people(all []message.Address) []person {
 	var some []person

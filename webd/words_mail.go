@@ -85,6 +85,7 @@ var mailWords = map[string]phrase{
 	"reader.date":     {"Date", "日時"},
 	"reader.reply-to": {"Reply to", "返信先"},
 	"reader.views":    {"Views of the message", "表示の切り替え"},
+	"reader.poses":    {"The sender's name looks like an address, but the mail names %s as its author.", "差出人の名前がメールアドレスのように見えますが、実際の差出人アドレスは %s です。"},
 	"reader.files":    {"Attachments", "添付ファイル"},
 	"reader.thread":   {"%d message in this conversation|%d messages in this conversation", "このスレッドのメール %d 通"},
 	"reader.as-text":  {"Show as plain text", "テキストで表示"},

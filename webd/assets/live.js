@@ -3,7 +3,7 @@
 // that what one reads does not.
 
 import { loggedOut, toast, word } from "./page.js"
-import { fetchPane, go, list, main, refresh, rows, setFlag } from "./mail.js"
+import { entitle, fetchPane, go, list, main, refresh, rows, setFlag } from "./mail.js"
 import { meet, total } from "./rows.js"
 
 let source
@@ -39,6 +39,7 @@ const open = () => {
     at = event.lastEventId
     const { folders, changes } = JSON.parse(event.data)
     for (const f of folders) counts(f)
+    entitle()
     const there = new Set(folders.map(f => f.box))
     if ([...document.querySelectorAll(".folders a")].some(a => !there.has(a.dataset.folder)) && !document.querySelector(".foldermenu[open]")) next(sides)
     next(() => changed(changes ?? []))

@@ -79,13 +79,19 @@ const arrived = focus => {
       if (!row.dataset.keys) setFlag(row, "unread", false)
     } else link.removeAttribute("aria-current")
   }
-  document.title = (reader().dataset.title || list().getAttribute("aria-label")) + " · yubin"
+  entitle()
   document.querySelector("#side:popover-open")?.hidePopover()
   showLive()
   watchEnd()
   count()
   prepareReader()
   if (key && (focus || isNarrow())) reader().querySelector("h1").focus({ preventScroll: true })
+}
+
+// entitle names the page: what is read, or the list and what is unread in it.
+export const entitle = () => {
+  const unread = !list().dataset.query && document.querySelector(".folders a[aria-current] .count")?.textContent
+  document.title = (reader().dataset.title || (unread ? `(${unread}) ` : "") + list().getAttribute("aria-label")) + " · yubin"
 }
 
 // refresh loads the list again, and keeps its place.
