@@ -206,7 +206,7 @@ func (a apiClient) wait(ctx context.Context, w waiting) (last waited) {
 		query.Set("after", last.Cursor)
 	}
 	var arrived []*waitedMessage
-	var raw []any
+	raw := []any{} // as the API has it: a list also when nothing came
 	for end := time.Now().Add(w.timeout); ; {
 		left := max(0, time.Until(end))
 		query.Set("timeout", min(left, longestWait).Round(time.Millisecond).String())
