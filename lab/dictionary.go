@@ -90,7 +90,7 @@ var notable = map[string][]notion{
 		{"* * EXISTS", Words{"so many mails are in the mailbox", "メールボックスにある通数"}},
 		{"* * EXPUNGE", Words{"this mail is gone", "このメールはなくなった"}},
 		{`* * FETCH * * FLAGS (\Seen)`, Words{"this mail has been read", "このメールは既読"}},
-		{"* OK [UIDVALIDITY", Words{"the numbers of mails are valid since", "メール番号の世代"}},
+		{"* OK [UIDVALIDITY", Words{"the generation that the numbers of mails belong to", "メール番号の世代"}},
 		{"* NO", Words{"a warning", "警告"}},
 		{"* BYE", Words{"the server hangs up", "サーバーが切断"}},
 		{"+ idling", Words{"listening from now on", "待ち受け開始"}},

@@ -113,7 +113,8 @@ func (d *IMAPDevice) List() error {
 		present = append(present, e)
 	}
 	for _, e := range d.shelf {
-		if e.folder != inbox {
+		back := func(o *entry) bool { return o.mail == e.mail && e.mail != "" }
+		if e.folder != inbox && !slices.ContainsFunc(present, back) {
 			present = append(present, e)
 		}
 	}

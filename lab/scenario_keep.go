@@ -132,11 +132,17 @@ var deleteAndTrash = Scenario{
 				if err := d.Expunge(meeting.id); err != nil {
 					return err
 				}
+				if err := st.phone.Fetch(ctx); err != nil {
+					return err
+				}
 				return lookAtServer(ctx, st)
 			},
 			Facts: []Fact{{
 				Text:    Words{"left on the server", "サーバーに残ったメール"},
 				measure: onServer, lesson: map[Column]check{IMAP: is(1, 2)},
+			}, {
+				Text:    Words{"left on the phone", "スマホに残ったメール"},
+				measure: shown(thePhone), lesson: map[Column]check{IMAP: is(1, 2)},
 			}},
 		},
 	},
