@@ -173,7 +173,7 @@ func (s *Store) Settle(ctx context.Context, outcomes []Settlement, notices ...De
 // Hold keeps recipients from being tried, or lets them go again.
 func (s *Store) Hold(ctx context.Context, held bool, ids ...QueueID) (int, error) {
 	return s.changeQueue(ctx, ids, func(t *tx, id QueueID) (int64, error) {
-		return t.affected(`UPDATE queue SET held = $1 WHERE id = $2`, held, id)
+		return t.affected(`UPDATE queue SET held = $1 WHERE id = $2 AND held <> $1`, held, id)
 	})
 }
 
@@ -206,7 +206,7 @@ func (s *Store) Drop(ctx context.Context, ids ...QueueID) (int, error) {
 	})
 }
 
-// changeQueue returns how many of ids were there.
+// changeQueue returns how many of ids have changed.
 func (s *Store) changeQueue(ctx context.Context, ids []QueueID, change func(*tx, QueueID) (int64, error)) (int, error) {
 	n := 0
 	err := s.write(ctx, func(t *tx) error {

@@ -61,6 +61,9 @@ func TestQueueIsLeasedByDomainAndSettledWithItsNotices(t *testing.T) {
 	if n, err := s.Hold(ctx, true, q[0].ID, q[1].ID, 999); n != 2 || err != nil {
 		t.Errorf("held %d, %v", n, err)
 	}
+	if n, err := s.Hold(ctx, true, q[0].ID); n != 0 || err != nil {
+		t.Errorf("held once more: %d, %v", n, err)
+	}
 	now = now.Add(24 * time.Hour)
 	if jobs, _ := s.Lease(ctx, 10, now, nil); len(jobs) != 0 {
 		t.Error("leased what is held")
