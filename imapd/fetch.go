@@ -59,6 +59,7 @@ type fetch struct {
 	seen       []store.UID
 	served     int
 	unknownCTE bool
+	through    []byte // what octets are copied through, for all messages
 }
 
 // plan decides what to load for each message.
@@ -266,7 +267,10 @@ func (f *fetch) sections(b *body) ([]*piece, error) {
 				return w.WriteBodySection(section, part.n)
 			},
 			write: func(w io.Writer) error {
-				_, err := io.Copy(w, io.NewSectionReader(r, whole.off+part.off, part.n))
+				if f.through == nil {
+					f.through = make([]byte, 32<<10)
+				}
+				_, err := io.CopyBuffer(w, io.NewSectionReader(r, whole.off+part.off, part.n), f.through)
 				return err
 			},
 		})
@@ -277,9 +281,11 @@ func (f *fetch) sections(b *body) ([]*piece, error) {
 // section finds the octets of a section and what to read them from.
 func (f *fetch) section(b *body, section *imap.FetchItemBodySection) (io.ReaderAt, span, error) {
 	r, where := b.ReaderAt, span{0, b.m.Size}
+	var header []byte
 	switch {
 	case isHeader(section) && b.m.Header != nil:
-		r, where = bytes.NewReader(b.m.Header), span{0, int64(len(b.m.Header))}
+		header = b.m.Header
+		r, where = bytes.NewReader(header), span{0, int64(len(header))}
 	case len(section.Part) > 0 || section.Specifier != imap.PartSpecifierNone:
 		root, err := f.structure(b.m)
 		if err != nil {
@@ -290,9 +296,11 @@ func (f *fetch) section(b *body, section *imap.FetchItemBodySection) (io.ReaderA
 	if !filtered(section) || where.n == 0 {
 		return r, where, nil
 	}
-	header, err := io.ReadAll(io.NewSectionReader(r, where.off, where.n))
-	if err != nil {
-		return nil, span{}, err
+	if header == nil {
+		var err error
+		if header, err = io.ReadAll(io.NewSectionReader(r, where.off, where.n)); err != nil {
+			return nil, span{}, err
+		}
 	}
 	fields := filter(header, section)
 	return bytes.NewReader(fields), span{0, int64(len(fields))}, nil
