@@ -151,11 +151,15 @@ func TestBrowserKeepsThePlaceInALargeFolder(t *testing.T) {
 	s.deliver(s.alice, plainMail("list@example.jp", "new", "text"))
 	w.until(fmt.Sprintf(`document.getElementById("rows").dataset.total === "%d"`, many+1))
 	stands("an arrival")
+	w.until(`document.querySelector(".pill")?.textContent === "1 new"`)
 	w.keys("j")
 	w.keys("#")
 	w.until(fmt.Sprintf(`document.getElementById("rows").dataset.total === "%d"`, many))
 	w.keys("z")
 	w.until(fmt.Sprintf(`document.getElementById("rows").dataset.total === "%d"`, many+1))
+	if pill := w.eval(`document.querySelector(".pill").textContent`); pill != "1 new" {
+		t.Errorf("what came back is news: %s", pill)
+	}
 	w.do(chromedp.Click(`.folders a[data-folder="Sent"]`))
 	w.until(`location.pathname === "/m/Sent" && document.querySelector(".list .empty")`)
 	w.do(chromedp.NavigateBack())

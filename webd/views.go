@@ -182,19 +182,28 @@ func (v *visit) partRows(m *store.Message, r *reader) []partRow {
 func (v *visit) printHead(m *store.Message) template.HTML {
 	var b strings.Builder
 	b.WriteString(`<h1>` + template.HTMLEscapeString(message.DecodeHeader(m.Envelope.Subject)) + `</h1><table class="head">`)
-	line := func(key string, all []message.Address) {
-		if len(all) == 0 {
-			return
+	line := func(key string, all ...string) {
+		if len(all) > 0 {
+			b.WriteString(`<tr><th>` + template.HTMLEscapeString(v.T(key)) + `</th><td>` + template.HTMLEscapeString(strings.Join(all, ", ")) + `</td></tr>`)
 		}
-		var names []string
+	}
+	names := func(all []message.Address) (names []string) {
 		for _, p := range people(all) {
 			names = append(names, strings.TrimSpace(p.Name+" <"+p.Address+">"))
 		}
-		b.WriteString(`<tr><th>` + template.HTMLEscapeString(v.T(key)) + `</th><td>` + template.HTMLEscapeString(strings.Join(names, ", ")) + `</td></tr>`)
+		return names
 	}
-	line("reader.from", m.Envelope.From)
-	line("reader.to", m.Envelope.To)
-	line("reader.cc", m.Envelope.Cc)
-	b.WriteString(`<tr><th>` + template.HTMLEscapeString(v.T("reader.date")) + `</th><td>` + v.language.full(m.Received.In(v.zone)) + `</td></tr></table>`)
+	line("reader.from", names(m.Envelope.From)...)
+	line("reader.to", names(m.Envelope.To)...)
+	line("reader.cc", names(m.Envelope.Cc)...)
+	line("reader.date", v.language.full(m.Received.In(v.zone)))
+	var files []string
+	r := &reader{}
+	r.Content, _ = v.content(m) // knows which pictures stand in the text; the body says what is wrong
+	for _, f := range v.files(m, r) {
+		files = append(files, f.Name)
+	}
+	line("reader.files", files...)
+	b.WriteString(`</table>`)
 	return template.HTML(b.String())
 }

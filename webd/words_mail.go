@@ -206,6 +206,7 @@ var mailWords = map[string]phrase{
 
 	"js.undo":        {"Undo", "元に戻す"},
 	"js.chosen":      {"%d selected", "%d 通を選択中"},
+	"js.new":         {"%d new", "新着 %d 通"},
 	"js.arrived":     {"New message from %s", "新着メール: %s"},
 	"js.offline":     {"No connection to the server. Trying again…", "サーバーに接続できません。再接続しています…"},
 	"js.other-user":  {"This browser is logged in as %s by now. Nothing was changed. To go on, log in as %s in another tab.", "このブラウザーでは現在 %s がログインしています。何も変更していません。続けるには、別のタブで %s としてログインしてください。"},

@@ -99,13 +99,31 @@ const changed = async changes => {
 
 const rowOf = uid => document.querySelector(`.row[data-uid="${uid}"]`)
 
-// announce says whom a mail is from, also when it came in out of sight.
+// announce says whom a mail is from, also when it came in out of sight. What
+// was moved here, or back, is not on top, and no news.
 const announce = async (uid, fresh) => {
   for (const m of fresh) rowOf(m.uid)?.classList.add("fresh")
-  const row = rowOf(uid) ?? (await fetchPane("/m/" + list().dataset.box, "rows")).querySelector(`.row[data-uid="${uid}"]`)
-  const who = row?.querySelector(".who").cloneNode(true)
-  who?.querySelector(".sr")?.remove()
-  if (who) news.textContent = word("arrived", who.textContent.trim())
+  const top = list().scrollTop > 0 ? [...(await fetchPane("/m/" + list().dataset.box, "rows")).querySelectorAll(".row")] : rows()
+  const row = top.slice(0, fresh.length).find(r => r.dataset.uid === String(uid))
+  if (!row) return
+  const who = row.querySelector(".who").cloneNode(true)
+  who.querySelector(".sr")?.remove()
+  news.textContent = word("arrived", who.textContent.trim())
+  if (list().scrollTop > 0) pill(fresh.filter(m => m.unread).length)
+}
+
+// pill leads up to what came in above what one sees.
+const pill = count => {
+  const at = list()
+  let bar = at.querySelector(".pill")
+  if (!bar) {
+    bar = Object.assign(document.createElement("div"), { className: "pill" })
+    bar.append(Object.assign(document.createElement("button"), { className: "pri", onclick: () => { at.scrollTop = 0; at.focus() } }))
+    at.querySelector("#rows").before(bar)
+    at.addEventListener("scroll", () => at.scrollTop > 0 || bar.remove())
+  }
+  bar.dataset.count = Number(bar.dataset.count ?? 0) + count
+  bar.firstChild.textContent = word("new", bar.dataset.count)
 }
 
 // listen begins, once there is something to show changes in.
