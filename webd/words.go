@@ -40,6 +40,7 @@ var commonWords = map[string]phrase{
 	"settings.sessions-lead": {"Browsers that are logged in to the webmail. Log out those that you do not know.", "Webメールにログインしているブラウザーです。心当たりのないものはログアウトしてください。"},
 	"settings.from":          {"from", "接続元"},
 	"settings.seen":          {"last used", "最終利用"},
+	"settings.nameless":      {"unnamed program", "名前のないプログラム"},
 	"settings.this":          {"this browser", "このブラウザー"},
 	"settings.end":           {"Log out", "ログアウト"},
 	"settings.end-others":    {"Log out everywhere else", "ほかをすべてログアウト"},
