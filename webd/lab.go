@@ -275,6 +275,9 @@ func (s *Server) labFile(v *visit) error {
 		return errNotFound
 	}
 	var b bytes.Buffer
+	if name == "report.csv" {
+		b.WriteString("\ufeff") // without it Excel takes Japanese for something else
+	}
 	if err := f.write(report, &b); err != nil {
 		return err
 	}

@@ -168,6 +168,8 @@ func TestEveryScenarioPlaysToItsEndWithoutARedCell(t *testing.T) {
 				for _, file := range []string{"report.md", "report.csv", "report.json", "c1.txt"} {
 					if body := v.get(path + "/" + file); len(body) < 100 {
 						t.Errorf("%s/%s is %q", sc.ID, file, body)
+					} else if file == "report.csv" && !strings.HasPrefix(body, "\ufeffscenario,") {
+						t.Errorf("a spreadsheet cannot tell that %s is UTF-8: %q", file, body[:20])
 					}
 				}
 			}
