@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,77 +13,6 @@ import (
 
 	"github.com/yubin-mail/yubin/store"
 )
-
-// login begins a session for somebody, and returns its cookie and token.
-func (o *officeTest) login(u store.User) (cookie, token string) {
-	o.Helper()
-	generation, err := o.s.Store.Generation(o.Context(), u.ID)
-	if err != nil {
-		o.Fatal(err)
-	}
-	r, err := http.NewRequest("GET", "/", nil)
-	if err != nil {
-		o.Fatal(err)
-	}
-	secret, err := o.s.sessions.begin(u.ID, generation, r.WithContext(o.Context()))
-	if err != nil {
-		o.Fatal(err)
-	}
-	return "yubin=" + secret, proof(secret)
-}
-
-// visitor is somebody with a browser.
-type visitor struct {
-	*officeTest
-	cookie, token string
-}
-
-func (o *officeTest) as(u store.User) visitor {
-	cookie, token := o.login(u)
-	return visitor{o, cookie, token}
-}
-
-func (v visitor) get(path string) (int, string) {
-	v.Helper()
-	answer := v.do("GET", path, "", "Cookie", v.cookie)
-	b, err := io.ReadAll(answer.Body)
-	if err != nil {
-		v.Fatal(err)
-	}
-	return answer.StatusCode, string(b)
-}
-
-// post sends a form: names and values.
-func (v visitor) post(path string, fields ...string) (int, string) {
-	v.Helper()
-	form := url.Values{"token": {v.token}}
-	for i := 0; i < len(fields); i += 2 {
-		form.Add(fields[i], fields[i+1])
-	}
-	answer := v.do("POST", path, form.Encode(), "Cookie", v.cookie, "Content-Type", "application/x-www-form-urlencoded", "Origin", "http://localhost:8025")
-	b, err := io.ReadAll(answer.Body)
-	if err != nil {
-		v.Fatal(err)
-	}
-	return answer.StatusCode, string(b)
-}
-
-// mustPost expects the form to be obeyed.
-func (v visitor) mustPost(path string, fields ...string) {
-	v.Helper()
-	if status, page := v.post(path, fields...); status != http.StatusSeeOther {
-		v.Errorf("%s %q: %d\n%s", path, fields, status, page)
-	}
-}
-
-func (o *officeTest) user(id store.UserID) store.User {
-	o.Helper()
-	u, err := o.s.Store.User(o.Context(), id)
-	if err != nil {
-		o.Fatal(err)
-	}
-	return u
-}
 
 // The admin page is there for administrators, whole, with a token, from our
 // own pages and under our own name.
@@ -260,19 +187,6 @@ func TestAdminChangesUsers(t *testing.T) {
 			t.Errorf("%q: %d", wrong, status)
 		}
 	}
-}
-
-var undoButton = regexp.MustCompile(`name="undo" value="([^"]+)"`)
-
-// undo takes back what the page says can be taken back.
-func (v visitor) undo() {
-	v.Helper()
-	_, page := v.get("/admin")
-	m := undoButton.FindStringSubmatch(page)
-	if m == nil {
-		v.Fatal("there is nothing to undo")
-	}
-	v.mustPost("/undo", "undo", m[1], "back", "/admin")
 }
 
 // A user who is deleted is locked out at once, can be brought back for ten
