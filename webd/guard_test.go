@@ -2,6 +2,7 @@ package webd
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -286,6 +287,30 @@ func TestTextFromOthersStaysText(t *testing.T) {
 				i = strings.Index(page, "<img src=x")
 			}
 			t.Errorf("%s has markup of others: …%s", path, page[max(0, i-80):min(len(page), i+80)])
+		}
+	}
+}
+
+// What a form cannot do leads back to the page of the form, and nowhere else.
+func TestProblemLeadsBack(t *testing.T) {
+	o := newOfficeTest(t, nil)
+	ada := o.as(o.ada)
+	for referer, want := range map[string]string{
+		"http://localhost:8025/settings/tokens?x=1":        `href="/settings/tokens?x=1"`,
+		"http://evil.test/settings/tokens":                 "",
+		"http://localhost:8025//evil.test/":                `href="/m/inbox"`,
+		"http://localhost:8025@evil.test/settings/tokens/": "",
+		"": "",
+	} {
+		answer := o.do("POST", "/settings/tokens", url.Values{"token": {ada.token}, "name": {"x"}}.Encode(),
+			"Cookie", ada.cookie, "Content-Type", "application/x-www-form-urlencoded", "Referer", referer)
+		b, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		link, _, back := strings.Cut(string(b), ">Back</a>")
+		if answer.StatusCode != 422 || back != (want != "") || !strings.HasSuffix(link, want) {
+			t.Errorf("from %s: %d, back %t\n%s", referer, answer.StatusCode, back, link)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/yubin-mail/yubin/internal/mailauth"
 	"github.com/yubin-mail/yubin/relay"
+	"github.com/yubin-mail/yubin/store"
 )
 
 // outgoing is the relay as a service: it listens to the queue instead of to a
@@ -103,8 +104,13 @@ func (s *settings) relay() (c relay.Config, err error) {
 	for _, text := range s.RelayRoutes {
 		domain, server, ok := strings.Cut(text, "=")
 		h, err := relay.ParseNextHop(strings.TrimSpace(server))
-		if domain = strings.ToLower(strings.TrimSpace(domain)); !ok || domain == "" || err != nil {
-			return c, of("relay.routes", fmt.Errorf("%q is not a route such as example.test=smtp://10.0.0.5:25", text))
+		domain, below := strings.CutPrefix(strings.TrimSpace(domain), "*.")
+		domain, bad := store.CanonicalDomain(domain)
+		if !ok || bad != nil || err != nil {
+			return c, of("relay.routes", fmt.Errorf("%q is not a route such as example.test=smtp://10.0.0.5:25; for all domains set relay.smarthosts", text))
+		}
+		if below {
+			domain = "*." + domain
 		}
 		c.Routes[domain] = append(c.Routes[domain], h)
 	}
