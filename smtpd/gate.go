@@ -140,3 +140,22 @@ func (j joinedAt) ReadAt(p []byte, off int64) (n int, err error) {
 	more, err := j.rest.ReadAt(p[n:], off+int64(n)-int64(len(j.head)))
 	return n + more, err
 }
+
+// afford takes recipients elsewhere from the user's allowance. What was named
+// counts, sent or not.
+func (s *session) afford(found []store.Recipient) error {
+	if s.login == nil {
+		return nil
+	}
+	elsewhere := 0
+	for _, r := range found {
+		if r.User == 0 {
+			elsewhere++
+		}
+	}
+	err := s.Allowance.Spend(s.login.user, elsewhere)
+	if err != nil {
+		return answer(452, 7, 28, err.Error())
+	}
+	return nil
+}

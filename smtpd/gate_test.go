@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/yubin-mail/yubin/internal/auth"
 	"github.com/yubin-mail/yubin/internal/mailauth"
 	"github.com/yubin-mail/yubin/internal/message"
 	"github.com/yubin-mail/yubin/internal/resolve"
@@ -220,4 +221,17 @@ func TestUsersMailIsSigned(t *testing.T) {
 		t.Errorf("%s", raw)
 	}
 	h.client().deliver(strings.Replace(message, "Hello", "Hullo", 1), "550")
+}
+
+func TestSubmissionHasAnAllowance(t *testing.T) {
+	h := newHouse(t)
+	h.user("ada@example.test", "secret")
+	h.config.Role, h.config.Relay, h.config.PlaintextOK = Submission, true, true
+	h.config.Allowance = &auth.Allowance{UserHour: 1}
+	c := h.client()
+	c.do("AUTH PLAIN AGFkYUBleGFtcGxlLnRlc3QAc2VjcmV0", "235")
+	c.do("MAIL FROM:<ada@example.test>", "250")
+	c.do("RCPT TO:<victor@far.test>", "250")
+	c.do("RCPT TO:<kim@far.test>", "452 4.7.28 You have written to 1 recipients elsewhere")
+	c.do("RCPT TO:<ada@example.test>", "250") // at home there is no limit
 }

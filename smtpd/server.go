@@ -55,7 +55,7 @@ type Config struct {
 	Confirm func(ctx context.Context, d store.Delivery, delivered, expanded []store.Recipient) (store.Delivery, bool)
 
 	// Allowance bounds how much mail of users leaves; nil does not.
-	Allowance *Allowance
+	Allowance *auth.Allowance
 
 	// Gate judges the mail of strangers; nil takes it as it comes.
 	Gate *mailauth.Gate

@@ -50,7 +50,11 @@ func sendMessage(c *call) error {
 		return err
 	}
 	defer spool.Close()
-	if err := c.s.post(c.Context(), c.user.ID, l.From, l.recipients(), spool); err != nil {
+	err = c.s.admit(c.Context(), c.user, l.recipients(), spool.Size())
+	if err == nil {
+		err = c.s.post(c.Context(), c.user.ID, l.From, l.recipients(), spool)
+	}
+	if err != nil {
 		var refused *refusal
 		if errors.As(err, &refused) {
 			if p, known := replyTo(refused.err); known {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/yubin-mail/yubin/internal/auth"
 	"github.com/yubin-mail/yubin/internal/message"
 	"github.com/yubin-mail/yubin/store"
 )
@@ -211,6 +212,30 @@ func TestRelayQueuesForElsewhere(t *testing.T) {
 	}
 	if len(s.box(s.bob, "INBOX")) != 1 {
 		t.Error("the local recipient has nothing")
+	}
+}
+
+// TestLettersCountAgainstTheAllowance: what SMTP refuses, the browser and the
+// API do too, and all of it counts together.
+func TestLettersCountAgainstTheAllowance(t *testing.T) {
+	s := newMailSite(t, func(c *Config) { c.Relay, c.Allowance = true, &auth.Allowance{UserHour: 2} })
+	v := s.login("alice")
+	send := func(to string, want int) {
+		t.Helper()
+		status, said := v.compose("send", url.Values{"to": {to}, "subject": {"x"}, "text": {"x"}})
+		if status != want || want == http.StatusTooManyRequests && !strings.Contains(said, "as many people elsewhere as you may") {
+			t.Errorf("to %s: %d %s", to, status, said)
+		}
+	}
+	send("a@far.test, b@far.test, c@far.test", http.StatusTooManyRequests)
+	send("a@far.test", http.StatusOK)
+	if err := s.Allowance.Spend(store.User{Address: "alice@yubin.test"}, 1); err != nil {
+		t.Error(err)
+	}
+	send("b@far.test", http.StatusTooManyRequests)
+	send("bob@yubin.test", http.StatusOK) // at home there is no limit
+	if q, err := s.Store.Queue(t.Context()); err != nil || len(q) != 1 {
+		t.Errorf("the queue has %+v, %v", q, err)
 	}
 }
 

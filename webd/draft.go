@@ -200,7 +200,7 @@ func (v *visit) dispatch(c *composing, sure bool) error {
 	for _, f := range l.Files {
 		size += f.Size
 	}
-	if _, err := v.s.resolve(v.Context(), l.recipients(), size); err != nil {
+	if err := v.s.admit(v.Context(), v.user, l.recipients(), size); err != nil {
 		return err
 	}
 	d, head, err := v.store(c, l, store.Flags{Keywords: []string{waitingKeyword}})

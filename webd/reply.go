@@ -42,6 +42,7 @@ var replies = []struct {
 }{
 	{store.ErrBadCredentials, &problem{http.StatusUnauthorized, "error.credentials"}},
 	{auth.ErrThrottled, &problem{http.StatusTooManyRequests, "error.throttled"}},
+	{auth.ErrSpent, &problem{http.StatusTooManyRequests, "error.allowance"}},
 	{store.ErrNoSuchUser, &problem{http.StatusUnprocessableEntity, "error.no-such-user"}},
 	{store.ErrUserExists, errUserExists},
 	{store.ErrNotLocal, &problem{http.StatusUnprocessableEntity, "error.no-relay"}},

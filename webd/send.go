@@ -15,8 +15,8 @@ import (
 )
 
 // What is sent from the browser obeys what submission obeys: the author is
-// the user, each recipient exists or may be relayed to and has room, and the
-// message is canonical and signed. Then it enters the store by the same door.
+// the user, each recipient exists or may be relayed to and has room, not too
+// many are elsewhere, and the message is canonical and signed. Then it enters the store by the same door.
 
 // refusal is a recipient who cannot be sent to, and why.
 type refusal struct {
@@ -38,6 +38,22 @@ func (s *Server) resolve(ctx context.Context, to []message.Address, size int64) 
 		all = append(all, found...)
 	}
 	return all, nil
+}
+
+// admit finds out whether a user may send a letter of size octets, and takes
+// those elsewhere from the allowance: whoever is named counts, sent or not.
+func (s *Server) admit(ctx context.Context, u store.User, to []message.Address, size int64) error {
+	found, err := s.resolve(ctx, to, size)
+	if err != nil {
+		return err
+	}
+	var elsewhere []int
+	for _, r := range found {
+		if r.User == 0 {
+			elsewhere = append(elsewhere, 1)
+		}
+	}
+	return s.Allowance.Spend(u, elsewhere...)
 }
 
 func (s *Server) resolveOne(ctx context.Context, a message.Address, size int64) ([]store.Recipient, error) {

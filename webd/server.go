@@ -29,10 +29,12 @@ type Config struct {
 	Demo         bool          // a demonstration: the login page offers DemoAccounts
 	DemoAccounts []DemoAccount // whose passwords everybody may know
 
-	Relay    bool             // mail may leave for other servers: somebody brings the store's queue there
-	Signer   *mailauth.Signer // signs the mail of users; nil does not
-	MaxSize  int64            // octets of a message; 0 is 25 MiB
-	UndoSend time.Duration    // how long a sent message waits for second thoughts; 0 is 5 s, negative not at all
+	Relay  bool             // mail may leave for other servers: somebody brings the store's queue there
+	Signer *mailauth.Signer // signs the mail of users; nil does not
+	// Allowance bounds how much mail of users leaves; nil does not.
+	Allowance *auth.Allowance
+	MaxSize   int64         // octets of a message; 0 is 25 MiB
+	UndoSend  time.Duration // how long a sent message waits for second thoughts; 0 is 5 s, negative not at all
 
 	SessionIdle time.Duration // a login ends when unused for so long; 0 is three days
 	SessionMax  time.Duration // and after so long in any case; 0 is 30 days

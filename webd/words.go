@@ -65,6 +65,7 @@ var commonWords = map[string]phrase{
 	"error.no-relay":        {"Delivery to other servers is not set up on this system.", "このシステムでは、ほかのサーバーへの配送は設定されていません。"},
 	"error.bad-address":     {"That is not a mail address.", "メールアドレスの形式が正しくありません。"},
 	"error.bad-domain":      {"The part after @ is not a domain.", "@ より後ろがドメインとして正しくありません。"},
+	"error.allowance":       {"You have written to as many people elsewhere as you may for now. Try again later.", "ほかのサーバーに送れる宛先の数が上限に達しました。時間をおいて、もう一度お試しください。"},
 	"error.quota":           {"The mailbox is full.", "メールボックスの容量が足りません。"},
 	"error.no-folder":       {"There is no such folder.", "このフォルダーはありません。"},
 	"error.folder-exists":   {"There is a folder of that name already.", "同じ名前のフォルダーがあります。"},

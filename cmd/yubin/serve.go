@@ -21,7 +21,6 @@ import (
 	"github.com/yubin-mail/yubin/internal/mailauth"
 	"github.com/yubin-mail/yubin/internal/pki"
 	"github.com/yubin-mail/yubin/relay"
-	"github.com/yubin-mail/yubin/smtpd"
 	"github.com/yubin-mail/yubin/store"
 	"github.com/yubin-mail/yubin/webd"
 	"github.com/yubin-mail/yubin/wiretap"
@@ -95,7 +94,7 @@ type node struct {
 	tap       *wiretap.Tap
 	gate      *mailauth.Gate   // nil when nothing is checked
 	signer    *mailauth.Signer // nil when nothing is signed
-	allowance *smtpd.Allowance
+	allowance *auth.Allowance
 	rewrite   [][]byte // the secret for senders of forwarded mail
 	notices   *relay.Notices
 
@@ -197,7 +196,7 @@ func (n *node) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	n.allowance = &smtpd.Allowance{
+	n.allowance = &auth.Allowance{
 		Memory:     spent,
 		UserHour:   cfg.SendPerUserHour,
 		UserDay:    cfg.SendPerUserDay,

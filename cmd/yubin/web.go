@@ -39,6 +39,7 @@ func (n *node) web(f portFacts) service {
 		DemoAccounts: accounts,
 		Relay:        n.cfg.RelayEnabled,
 		Signer:       n.signer,
+		Allowance:    n.allowance,
 		MaxSize:      int64(n.cfg.MessageSize),
 		UndoSend:     undo,
 		Lab:          n.labServer(),

@@ -1,5 +1,6 @@
 // Package auth lets people in: it checks a password or a SASL exchange
-// against the store, and slows down whoever guesses.
+// against the store, and slows down whoever guesses. It also counts how much
+// mail those send who are in (allowance.go).
 //
 // It is the one door of all four services, so that a guesser who is refused
 // by IMAP is refused by POP3 too. It knows no reply code: each service turns

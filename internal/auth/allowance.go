@@ -1,6 +1,7 @@
-package smtpd
+package auth
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 
 // Allowance bounds how many recipients elsewhere users may write to, so that
 // a stolen password is not the end of this server's good name. One Allowance
-// is for all listeners together. In every limit 0 is none.
+// is for all listeners together. In every limit 0 is none; nil has none.
 type Allowance struct {
 	UserHour, UserDay     int
 	DomainHour, DomainDay int              // all users of a domain together
@@ -22,6 +23,15 @@ type Allowance struct {
 	mu  sync.Mutex
 	own store.Memory // in place of a nil Memory
 }
+
+// Spent says which limit a user, or their domain, has reached.
+type Spent struct{ text string }
+
+// ErrSpent is what every [Spent] is.
+var ErrSpent = errors.New("the allowance is spent")
+
+func (s *Spent) Error() string        { return s.text }
+func (s *Spent) Is(target error) bool { return target == ErrSpent }
 
 // limit is what a user, or all users of a domain, may spend in a window.
 type limit struct {
@@ -52,9 +62,15 @@ func parseSpending(text string) spending {
 	return spending{time.UnixMilli(since), n}
 }
 
-// take counts n recipients of a user, or says which limit they would exceed.
-func (a *Allowance) take(u store.User, n int) error {
-	if a == nil || n == 0 {
+// Spend counts the recipients elsewhere whom a user writes to, for each
+// address that was named those that it leads to. It answers [Spent], and counts
+// none of them, when they would exceed a limit.
+func (a *Allowance) Spend(u store.User, elsewhere ...int) error {
+	if a == nil {
+		return nil
+	}
+	elsewhere = slices.DeleteFunc(elsewhere, func(n int) bool { return n == 0 })
+	if len(elsewhere) == 0 {
 		return nil
 	}
 	now, memory := time.Now, a.Memory
@@ -81,11 +97,16 @@ func (a *Allowance) take(u store.User, n int) error {
 		if at.Sub(s.since) >= l.window {
 			s = spending{since: at}
 		}
-		if s.n+n > l.most && s.n > 0 {
-			return answer(452, 7, 28, fmt.Sprintf("%s written to %d recipients elsewhere within %s, of %d allowed; try again in %s",
-				l.who, s.n, hours(l.window), l.most, hours(s.since.Add(l.window).Sub(at).Truncate(time.Minute)+time.Minute)))
+		before := s.n
+		for _, n := range elsewhere {
+			// An alias may lead to more than the limit: alone, it passes.
+			if s.n+n <= l.most || s.n == 0 {
+				s.n += n
+				continue
+			}
+			return &Spent{fmt.Sprintf("%s written to %d recipients elsewhere within %s, of %d allowed; try again in %s",
+				l.who, before, hours(l.window), l.most, hours(s.since.Add(l.window).Sub(at).Truncate(time.Minute)+time.Minute))}
 		}
-		s.n += n
 		spent[i] = s
 	}
 	for i, l := range limits {
@@ -101,19 +122,4 @@ func hours(d time.Duration) string {
 		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
-}
-
-// afford takes recipients elsewhere from the user's allowance. What was named
-// counts, sent or not.
-func (s *session) afford(found []store.Recipient) error {
-	if s.login == nil {
-		return nil
-	}
-	elsewhere := 0
-	for _, r := range found {
-		if r.User == 0 {
-			elsewhere++
-		}
-	}
-	return s.Allowance.take(s.login.user, elsewhere)
 }
