@@ -152,9 +152,42 @@ func TestBrowserKeepsALetterWhenTheSessionEnds(t *testing.T) {
 	w.loginBeside("bob")
 	w.keys("j")
 	w.keys("#")
-	w.until(`[...document.querySelectorAll(".toast")].at(-1)?.textContent.includes("bob@yubin.test")`)
+	w.until(`document.querySelector(".me").title === "bob@yubin.test" && document.querySelector(".toast")?.textContent.includes("bob@yubin.test")`)
 	if len(s.box(s.alice, "INBOX")) != 1 {
 		t.Error("something was done")
+	}
+}
+
+// A folder that another device makes leaves the letter over the list alone.
+func TestBrowserWritesWhileFoldersChange(t *testing.T) {
+	s := newMailSite(inBrowser{t}, nil)
+	s.furnish()
+	w := s.open(t)
+	w.enter("alice", "lang=en&theme=light")
+	w.keys("c")
+	w.until(`document.activeElement.name === "to"`)
+	w.do(chromedp.Focus(`#text`), input.InsertText("a letter"))
+	if _, err := s.Store.CreateMailbox(t.Context(), s.alice.ID, "elsewhere", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.until(`document.querySelector('.folders a[data-folder="elsewhere"]')`)
+	if err := s.Store.DeleteMailbox(t.Context(), s.alice.ID, "elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	w.until(`!document.querySelector('.folders a[data-folder="elsewhere"]') && document.querySelector(".folders a")`)
+	// Nor does somebody else who logs in change the page around it.
+	before := w.eval(`document.querySelector(".folders").textContent`)
+	w.do(network.ClearBrowserCookies())
+	w.loginBeside("bob")
+	s.hangUp()
+	w.until(`document.getElementById("live").hidden`)
+	w.do(chromedp.Click(`#composer button[value="send"]`))
+	w.until(`document.querySelector("#composer .alert").textContent.includes("bob@yubin.test")`)
+	if after := w.eval(`document.querySelector(".folders").textContent`); after != before {
+		t.Errorf("the folders are %q", after)
+	}
+	if text := w.eval(`document.getElementById("text")?.value`); text != "a letter" {
+		t.Errorf("of the letter there is %q", text)
 	}
 }
 

@@ -283,6 +283,22 @@ func (s *mailSite) remove(box store.MailboxID, uid store.UID) {
 	}
 }
 
+// A page asks for pieces of itself as its user, and gets nobody else's.
+func TestAPageIsOfOneUser(t *testing.T) {
+	s := newMailSite(t, nil)
+	v := s.login("alice")
+	for who, want := range map[string]int{"alice@yubin.test": http.StatusOK, "bob%40yubin.test": http.StatusConflict, "": http.StatusOK} {
+		v.head.Set("X-User", who)
+		if status, _ := v.do(http.MethodGet, "/m/inbox", nil); status != want {
+			t.Errorf("as %q: %d, want %d", who, status, want)
+		}
+	}
+	v.head.Del("X-User")
+	if status, _ := v.do(http.MethodGet, "/live?for=bob@yubin.test", nil); status != http.StatusConflict {
+		t.Errorf("news for somebody else: %d", status)
+	}
+}
+
 func TestAnAuthorPosesAsAnother(t *testing.T) {
 	s := newMailSite(t, nil)
 	s.deliver(s.alice, plainMail(`"boss@bank.example" <evil@evil.example>`, "one", "text"))

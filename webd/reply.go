@@ -28,6 +28,7 @@ var (
 	errHost      = &problem{http.StatusMisdirectedRequest, "error.host"}
 	errOrigin    = &problem{http.StatusForbidden, "error.origin"}
 	errLoggedOut = &problem{http.StatusUnauthorized, "error.logged-out"}
+	errOtherUser = &problem{http.StatusConflict, "error.other-user"}
 	errToken     = &problem{http.StatusForbidden, "error.token"}
 	errForm      = &problem{http.StatusBadRequest, "error.form"}
 	errUpload    = &problem{http.StatusRequestEntityTooLarge, "error.too-large"}

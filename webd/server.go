@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 	_ "time/tzdata" // people read dates in their own zone, also where the system knows none
@@ -175,8 +176,21 @@ func (m *routes) user(pattern string, serve func(*visit) error) {
 		if v.session == nil {
 			return v.askLogin()
 		}
+		if who := v.claimed(); who != "" && who != v.user.Address {
+			return errOtherUser
+		}
 		return serve(v)
 	})
+}
+
+// claimed is whose page it is that asks for a piece of itself, or for news: in
+// this browser somebody else may have logged in since.
+func (v *visit) claimed() string {
+	if who := v.URL.Query().Get("for"); who != "" {
+		return who
+	}
+	who, _ := url.PathUnescape(v.Header.Get("X-User")) // what cannot be read is nobody's
+	return who
 }
 
 // write changes something: it takes at most limit octets, and only with the

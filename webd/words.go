@@ -57,6 +57,7 @@ var commonWords = map[string]phrase{
 	"error.form":            {"The form cannot be read.", "入力を読み取れませんでした。"},
 	"error.too-large":       {"That is larger than this server takes.", "サイズが上限を超えています。"},
 	"error.internal":        {"Something went wrong here. Please try again later.", "サーバーで問題が起きました。しばらくしてからお試しください。"},
+	"error.other-user":      {"Somebody else has logged in in this browser since.", "このブラウザーで別のユーザーがログインしました。"},
 	"error.logged-out":      {"You are no longer logged in.", "ログインしていません。もう一度ログインしてください。"},
 	"error.cookie":          {"Please try again. The browser must accept cookies for the login.", "もう一度お試しください。ログインにはCookieが必要です。"},
 	"error.credentials":     {"Address or password is wrong.", "メールアドレスまたはパスワードが違います。"},

@@ -236,4 +236,7 @@ const write = (form, returnTo) => {
 }
 
 const own = document.getElementById("composer")
-if (own) writing = write(own, location.href)
+if (own) {
+  writing = write(own, location.href)
+  own.querySelector("[autofocus]").focus() // it has moved
+}

@@ -2,7 +2,7 @@
 // where it is: new rows come in above, and the list moves by their height, so
 // that what one reads does not.
 
-import { loggedOut, toast, word } from "./page.js"
+import { loggedOut, me, toast, word } from "./page.js"
 import { entitle, fetchPane, go, list, main, refresh, rows, setFlag } from "./mail.js"
 import { meet, total } from "./rows.js"
 
@@ -23,7 +23,7 @@ export const showLive = () => {
 const open = () => {
   source?.close()
   at ??= document.getElementById("side").dataset.at
-  source = new EventSource("/live?at=" + encodeURIComponent(at))
+  source = new EventSource("/live?" + new URLSearchParams({ at, for: me() }))
   source.addEventListener("open", showLive)
   source.addEventListener("error", () => {
     showLive()
@@ -60,9 +60,10 @@ const counts = ({ box, count }) => {
 
 // sides loads the folders again: another client has made or renamed one.
 const sides = async () => {
-  const side = (await fetchPane(location.href, "list")).getElementById("side")
-  if (!side) return go("/m/inbox") // what was shown has gone
-  document.getElementById("side").replaceWith(side)
+  const { box, query } = list().dataset
+  const side = (await fetchPane(query ? "/search?" + new URLSearchParams({ q: query }) : "/m/" + box, "list")).getElementById("side")
+  if (side) document.getElementById("side").replaceWith(side)
+  else if (!document.getElementById("composer")) return go("/m/inbox") // what was shown has gone
   showLive()
 }
 

@@ -2,7 +2,7 @@
 // the list keeps its place. Every address that it goes to is one that the
 // server also answers with a whole page.
 
-import { left, loggedOut, post, toast, word } from "./page.js"
+import { left, loggedOut, me, otherwise, post, toast, word } from "./page.js"
 import "./keys.js"
 import { listen, showLive } from "./live.js"
 import { forget, mark, meet, pad, selected, settle } from "./rows.js"
@@ -21,7 +21,11 @@ const loadComposer = async () => (composer ??= await import("./compose.js"))
 
 // fetchPane asks for one pane of a page, as a fragment.
 export const fetchPane = async (url, pane) => {
-  const response = await fetch(url, { headers: { "X-Pane": pane } })
+  const response = await fetch(url, { headers: { "X-Pane": pane, "X-User": encodeURIComponent(me()) } })
+  if (response.status === 409) {
+    otherwise()
+    return new Promise(() => {})
+  }
   if (response.redirected && new URL(response.url).pathname === "/login") {
     loggedOut()
     return new Promise(() => {})

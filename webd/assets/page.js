@@ -30,7 +30,7 @@ export const post = async (url, body, options = {}) => {
   }
 }
 
-const me = (page = document) => page.querySelector(".me")?.title
+export const me = (page = document) => page.querySelector(".me")?.title
 
 // renew takes over the session that the same user has begun in another tab,
 // and answers "". Else it answers who has, or nothing when nobody has.
@@ -42,6 +42,15 @@ const renew = async () => {
   document.querySelector('meta[name="token"]').content = fresh
   document.dispatchEvent(new Event("renewed"))
   return ""
+}
+
+// otherwise is for a page whose user is no longer the one who is logged in: it
+// gives way to theirs, but a letter stays.
+export const otherwise = async () => {
+  const said = { error: word("other-user", await renew(), me()) }
+  if (writing()) return toast(said)
+  sessionStorage.setItem("toast", JSON.stringify(said))
+  location.assign("/m/inbox")
 }
 
 const writing = () => document.getElementById("composer")
