@@ -2,6 +2,7 @@ package webd
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -128,9 +129,11 @@ func TestRemoteImagesWaitToBeAskedFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		b := make([]byte, 1<<16)
-		n, _ := resp.Body.Read(b)
-		return resp.Header.Get("Content-Security-Policy"), string(b[:n])
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.Header.Get("Content-Security-Policy"), string(b)
 	}
 	policy, body := frame("/m/inbox/1/body")
 	for _, want := range []string{"default-src 'none'", "img-src data:;", "sandbox allow-popups allow-popups-to-escape-sandbox", "frame-ancestors 'self'", "form-action 'none'"} {

@@ -66,7 +66,7 @@ func TestSearchesAreSuggested(t *testing.T) {
 			if strings.HasSuffix(text, ":") {
 				text += "inbox"
 			}
-			if page := v.get("/search?" + url.Values{"q": {text}}.Encode()); strings.Contains(page, `class="problems"`) || len(parseQuery(text).Problems) > 0 {
+			if page := v.get("/search?" + url.Values{"q": {text}}.Encode()); strings.Contains(page, `class="alert"`) || len(parseQuery(text).Problems) > 0 {
 				t.Errorf("%q is suggested, and not understood", text)
 			}
 		}
