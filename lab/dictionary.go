@@ -7,6 +7,9 @@ import (
 	"github.com/yubin-mail/yubin/wiretap"
 )
 
+// encrypt is the same in every protocol.
+var encrypt = Words{"let us go on encrypted, by TLS", "ここからTLSで暗号化しよう"}
+
 // commands says in a few words what a command means: by protocol and verb.
 var commands = map[string]map[string]Words{
 	"smtp": {
@@ -20,6 +23,12 @@ var commands = map[string]map[string]Words{
 		"RSET": {"forget this mail", "このメールは取りやめ"},
 		"NOOP": {"still there?", "接続の確認"},
 		"QUIT": {"goodbye", "終了"},
+		// What the lab's own devices do not say.
+		"STARTTLS": encrypt,
+		"BDAT":     {"a piece of the letter, of this size", "手紙の本体を、このサイズだけ送る"},
+		"VRFY":     {"is there such an address?", "このアドレスはある？"},
+		"EXPN":     {"who is on this list?", "このリストには誰がいる？"},
+		"HELP":     {"which commands are there?", "使える命令は？"},
 	},
 	"pop3": {
 		"CAPA": {"what can you do?", "何ができますか"},
@@ -35,6 +44,10 @@ var commands = map[string]map[string]Words{
 		"RSET": {"forget the deletions", "削除の取り消し"},
 		"NOOP": {"still there?", "接続の確認"},
 		"QUIT": {"goodbye; marked mails go now", "終了。印を付けたメールはここで削除"},
+		"STLS": encrypt,
+		"APOP": {"logs in (masked)", "ログイン(伏せ字)"},
+		"UTF8": {"UTF-8 will do, in headers too", "ヘッダーにもUTF-8を使う"},
+		"LANG": {"the language of the answers", "応答の言語"},
 	},
 	"imap": {
 		"CAPABILITY":   {"what can you do?", "何ができますか"},
@@ -57,6 +70,19 @@ var commands = map[string]map[string]Words{
 		"DONE":         {"enough listening", "待ち受けを終える"},
 		"NOOP":         {"anything new?", "変化はあった？"},
 		"LOGOUT":       {"goodbye", "終了"},
+
+		"STARTTLS":       encrypt,
+		"ID":             {"says which program this is", "メールソフトの名前を伝える"},
+		"ENABLE":         {"use these extensions", "拡張機能を使う"},
+		"NAMESPACE":      {"where are the mailboxes?", "フォルダーの置き場所は？"},
+		"LSUB":           {"which mailboxes are subscribed?", "購読しているフォルダーの一覧"},
+		"SUBSCRIBE":      {"show this mailbox in the list", "このフォルダーを一覧に載せる"},
+		"UNSUBSCRIBE":    {"leave this mailbox out of the list", "このフォルダーを一覧から外す"},
+		"RENAME":         {"give a mailbox another name", "フォルダーの名前を変える"},
+		"CHECK":          {"put everything in order; an old command", "状態の保存(古い命令)"},
+		"CLOSE":          {"leave the mailbox; what is marked \\Deleted goes", "メールボックスを閉じ、\\Deletedの付いたメールを消去"},
+		"UNSELECT":       {"leave the mailbox, and remove nothing", "何も消さずにメールボックスを閉じる"},
+		"UNAUTHENTICATE": {"logs out, and stays connected", "接続したままログアウト"},
 	},
 }
 

@@ -13,6 +13,7 @@ var remarks = []notion{
 // without them; who follows a conversation line by line wants to know.
 var usual = map[string][]notion{
 	"smtp": {
+		{"220 2.0.0", Words{"ready; TLS begins", "準備完了。TLSを始める"}},
 		{"220", Words{"the server is there", "サーバーのあいさつ"}},
 		{"221", Words{"goodbye", "終了のあいさつ"}},
 		{"235", Words{"the login is right", "ログイン成功"}},
@@ -41,6 +42,10 @@ var usual = map[string][]notion{
 		{"* FLAGS", Words{"the flags there are", "使える印の一覧"}},
 		{"* LIST", Words{"one mailbox", "メールボックスがひとつ"}},
 		{"* STATUS", Words{"how much is in it", "その中の通数や大きさ"}},
+		{"* LSUB", Words{"one mailbox that is subscribed", "購読しているフォルダーがひとつ"}},
+		{"* ENABLED", Words{"the extensions that are in use now", "有効になった拡張機能"}},
+		{"* ID", Words{"says which program the server is", "サーバーソフトの名前"}},
+		{"* NAMESPACE", Words{"where the mailboxes are", "フォルダーの置き場所"}},
 		{"* SEARCH", Words{"the mails that match", "条件に合うメール"}},
 		{"* ESEARCH", Words{"the mails that match", "条件に合うメール"}},
 		{"* * FETCH", Words{"what was asked for of one mail", "頼んだ内容(1通分)"}},
