@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/yubin-mail/yubin/store"
 )
@@ -74,6 +75,7 @@ func BenchmarkFetch(b *testing.B) {
 // drain sends a command and reads until its end, which no message imitates.
 func (t *talker) drain(b *testing.B, command string) (octets int64) {
 	t.tag++
+	t.SetReadDeadline(time.Now().Add(time.Minute))
 	end := []byte(fmt.Sprintf("t%d OK ", t.tag))
 	t.send(string(end[:len(end)-3]) + command + "\r\n")
 	for {
