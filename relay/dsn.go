@@ -35,7 +35,7 @@ func (n *Notices) compose(p report, o original, utf8 bool) []byte {
 	}
 	field("Return-Path", "<>") // the sender's server, when it is not us, gets it without
 	field("From", "Mail Delivery System <MAILER-DAEMON@"+n.Hostname+">")
-	field("To", "<"+p.addressee()+">")
+	field("To", "<"+n.addressee(p)+">")
 	field("Subject", headerText(p.subject(subject, o.japanese)))
 	field("Date", message.NewDate(now))
 	field("Message-ID", "<"+message.NewMessageID(n.Hostname)+">")

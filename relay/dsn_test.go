@@ -261,21 +261,26 @@ func TestThePostmasterHearsOfForwardsThatFail(t *testing.T) {
 	}
 }
 
-// A sender elsewhere is told by mail that is queued itself.
+// A sender elsewhere is told by mail that is queued itself, and does not see
+// the address into which an alias has rewritten his.
 func TestSendersElsewhereAreTold(t *testing.T) {
-	w := newWorld(t, nil)
-	w.beta(refuser)
-	p := newPeer(t, nil)
-	w.dns("gamma.test. MX 10 mx.gamma.test.", "mx.gamma.test. A 127.0.0.5")
-	w.at("127.0.0.5:25", p)
-	w.run()
-	w.accept(store.Delivery{Sender: "Gus@gamma.test", Recipients: to("bob@beta.test", store.DSN{})})
-	all := w.await(2)
-	if all[0].Recipient != "Gus@gamma.test" || all[0].Event != Delivered || all[0].Sender != "" {
-		t.Errorf("%+v", all)
-	}
-	if got := p.got(); len(got) != 1 || !strings.HasPrefix(got[0].from, "MAIL FROM:<>") || strings.Contains(got[0].text, "Return-Path") {
-		t.Errorf("%+v", got)
+	for _, sender := range []string{"Gus@gamma.test", "srs0=x@alpha.test"} {
+		w := newWorld(t, nil)
+		w.relay.Notices.Original = func(address string) (string, bool) { return "Gus@gamma.test", address == "srs0=x@alpha.test" }
+		w.beta(refuser)
+		p := newPeer(t, nil)
+		w.dns("gamma.test. MX 10 mx.gamma.test.", "mx.gamma.test. A 127.0.0.5")
+		w.at("127.0.0.5:25", p)
+		w.run()
+		w.accept(store.Delivery{Sender: sender, Recipients: to("bob@beta.test", store.DSN{})})
+		all := w.await(2)
+		if all[0].Recipient != "Gus@gamma.test" || all[0].Event != Delivered || all[0].Sender != "" {
+			t.Errorf("%+v", all)
+		}
+		if got := p.got(); len(got) != 1 || !strings.HasPrefix(got[0].from, "MAIL FROM:<>") || strings.Contains(got[0].text, "Return-Path") ||
+			!strings.Contains(got[0].text, "\r\nTo: <Gus@gamma.test>\r\n") {
+			t.Errorf("%+v", got)
+		}
 	}
 }
 

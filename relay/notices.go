@@ -76,7 +76,7 @@ const (
 // notice writes the notice of p. ok is false when nobody gets one; the log
 // says why.
 func (n *Notices) notice(ctx context.Context, p report) (d store.Delivery, ok bool) {
-	sender := p.addressee()
+	sender := n.addressee(p)
 	to, ours, err := n.sender(ctx, sender)
 	switch {
 	case err != nil:
@@ -112,10 +112,15 @@ func (n *Notices) limit(kind Event) int {
 
 // addressee is whom a notice is for. The domain of a rewritten sender is that
 // of the alias.
-func (p report) addressee() string {
+func (n *Notices) addressee(p report) string {
 	sender := p.to[0].Sender
 	if p.unvouched {
 		return "postmaster@" + sender[strings.LastIndexByte(sender, '@')+1:]
+	}
+	if n.Original != nil {
+		if original, ok := n.Original(sender); ok {
+			return original
+		}
 	}
 	return sender
 }
@@ -130,13 +135,8 @@ func (n *Notices) handedOn(t *recipient) bool {
 	return ok
 }
 
-// sender finds who is to be told.
+// sender finds where an addressee gets mail.
 func (n *Notices) sender(ctx context.Context, address string) (to []store.Recipient, ours bool, err error) {
-	if n.Original != nil {
-		if original, ok := n.Original(address); ok {
-			address = original
-		}
-	}
 	to, err = n.Store.Resolve(ctx, address)
 	if errors.Is(err, store.ErrNotLocal) {
 		return []store.Recipient{{Address: address, Remote: address}}, false, nil
