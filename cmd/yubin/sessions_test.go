@@ -47,7 +47,7 @@ func in(state string) func(webd.LiveSession) bool {
 
 const countess = "countess,of lovelace"
 
-// ada logs in and leaves each protocol in a state of its own.
+// adaEverywhere logs her in to each protocol, and leaves it in a state of its own.
 func adaEverywhere(t *testing.T, r runFile) (smtp, pop, imap talk) {
 	t.Helper()
 	smtp, pop, imap = dialTo(t, r.reach("submission")), dialTo(t, r.reach("pop3")), dialTo(t, r.reach("imap"))
