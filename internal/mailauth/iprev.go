@@ -26,7 +26,7 @@ func checkIPRev(ctx context.Context, l *lookups, ip netip.Addr) IPRev {
 	case notFound(err) || err == nil && len(names) == 0:
 		r.Value, r.Reason = PermError, "the address has no name"
 		return r
-	case len(names) == 0: // net.Resolver has an error beside names when it likes some of them only
+	case err != nil:
 		r.Value, r.Reason = TempError, "the address's name could not be fetched"
 		return r
 	}

@@ -70,9 +70,8 @@ func ask[T any](ctx context.Context, l *lookups, name string, lookup func(contex
 }
 
 // dnsError makes an error one that says whether asking again helps: always,
-// unless DNS itself has said that there is nothing. To net.Resolver a name
-// server that refuses connections is something permanent, and mail would be
-// refused for it.
+// unless DNS itself has said that there is nothing. Mail must not be refused
+// because a name server is down.
 func dnsError(err error, name string) error {
 	if err == nil {
 		return nil
