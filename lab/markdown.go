@@ -10,7 +10,7 @@ import (
 var (
 	mdTitle    = Words{"Ways of reading mail, measured", "メールの受け取り方の測定結果"}
 	mdIntro    = Words{"Measured by yubin on %s in %.1f s, with real clients on one machine. Each figure names the lines below that prove it.", "%s に、1台のコンピューターの中で本物のクライアントを動かして測定しました(所要時間 %.1f 秒)。各数値に、根拠となる通信ログの行を添えています。"}
-	mdLatency  = Words{" %d ms were added to each round trip.", "往復ごとに%d msの遅延を加えています。"}
+	mdLatency  = Words{"%d ms were added to each round trip.", "往復ごとに%d msの遅延を加えています。"}
 	mdResults  = Words{"Scenario by scenario", "シナリオごとの結果"}
 	mdFact     = Words{"Question", "測ったこと"}
 	mdWay      = Words{"Way", "方式"}
@@ -25,11 +25,7 @@ var (
 func (r *Report) WriteMarkdown(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	l := r.Lang
-	intro := mdIntro.In(l, r.Started.Format("2006-01-02 15:04"), r.Seconds)
-	if r.Latency > 0 {
-		intro += mdLatency.In(l, r.Latency)
-	}
-	fmt.Fprintf(b, "# %s\n\n%s\n\n", mdTitle.In(l), intro)
+	fmt.Fprintf(b, "# %s\n\n%s\n\n", mdTitle.In(l), mdIntro.In(l, r.Started.Format("2006-01-02 15:04"), r.Seconds))
 	heads := []string{mdTabled.In(l)}
 	for _, c := range r.server.offers(Columns) {
 		heads = append(heads, c.In(l))
@@ -50,6 +46,9 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	fmt.Fprintf(b, "\n## %s\n", mdResults.In(l))
 	for _, s := range r.Scenarios {
 		fmt.Fprintf(b, "\n### %s\n\n", s.Title)
+		if s.Latency > 0 {
+			fmt.Fprintf(b, "%s\n\n", mdLatency.In(l, s.Latency))
+		}
 		for i, step := range s.Steps {
 			fmt.Fprintf(b, "%d. %s\n", i+1, step)
 		}

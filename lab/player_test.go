@@ -123,8 +123,8 @@ func TestLatencyIsAddedToEachRoundTrip(t *testing.T) {
 			t.Errorf("c%d: %d round trips in %v", talk.ID, talk.Trips, took)
 		}
 	}
-	if r := p.Report(); r.Contradicted > 0 {
-		t.Errorf("%d contradicted", r.Contradicted)
+	if r := p.Report(); r.Contradicted > 0 || r.Scenarios[0].Latency != latency.Milliseconds() {
+		t.Errorf("%d contradicted, with a latency of %d ms", r.Contradicted, r.Scenarios[0].Latency)
 	}
 	p.Close()
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -12,13 +13,13 @@ type Report struct {
 	Lang          Lang           `json:"lang"`
 	Started       time.Time      `json:"started"`
 	Seconds       float64        `json:"seconds"`
-	Latency       int64          `json:"latency_ms,omitempty"` // added to each round trip
 	Table         []Row          `json:"table"`
 	Scenarios     []Told         `json:"scenarios"`
 	Contradicted  int            `json:"contradicted"`
 	Conversations []Conversation `json:"conversations"`
 
-	server Server
+	server  Server
+	latency time.Duration
 }
 
 // Row is a row of the table: an axis, with a cell for each of Columns.
@@ -39,6 +40,7 @@ type Cell struct {
 type Told struct {
 	ID      string   `json:"id"`
 	Title   string   `json:"title"`
+	Latency int64    `json:"latency_ms,omitempty"` // added to each round trip
 	Steps   []string `json:"steps"`
 	Results []Result `json:"results"`
 }
@@ -94,11 +96,11 @@ type Line struct {
 }
 
 func newReport(o Options, server Server) *Report {
-	return &Report{Lang: o.Lang, Started: time.Now(), Latency: o.Latency.Milliseconds(), server: server}
+	return &Report{Lang: o.Lang, Started: time.Now(), latency: o.Latency, server: server}
 }
 
 func (r *Report) begin(s Scenario, lang Lang) {
-	r.Scenarios = append(r.Scenarios, Told{ID: s.ID, Title: s.Title.In(lang)})
+	r.Scenarios = append(r.Scenarios, Told{ID: s.ID, Title: s.Title.In(lang), Latency: r.latency.Milliseconds()})
 }
 
 // step takes a step down, once however many lanes take turns.
@@ -122,13 +124,7 @@ func (r *Report) close(rec *recorder) {
 	for _, c := range rec.conversations {
 		r.Seconds = max(r.Seconds, c.latest().Sub(r.Started).Seconds())
 	}
-	for _, a := range axes {
-		row := Row{Axis: a.axis, Name: a.name.In(r.Lang)}
-		for _, column := range r.server.offers(Columns) {
-			row.Cells = append(row.Cells, r.cell(a.axis, column))
-		}
-		r.Table = append(r.Table, row)
-	}
+	r.tabulate()
 	for _, c := range rec.conversations {
 		s := c.session()
 		told := Conversation{
@@ -140,6 +136,49 @@ func (r *Report) close(rec *recorder) {
 		}
 		r.Conversations = append(r.Conversations, told)
 	}
+}
+
+func (r *Report) tabulate() {
+	for _, a := range axes {
+		row := Row{Axis: a.axis, Name: a.name.In(r.Lang)}
+		for _, column := range r.server.offers(Columns) {
+			row.Cells = append(row.Cells, r.cell(a.axis, column))
+		}
+		r.Table = append(r.Table, row)
+	}
+}
+
+// Join makes one report of several runs. For its table a later run counts more
+// than an earlier one. Conversations get new numbers; what a run has said in its
+// own language stays.
+func Join(lang Lang, runs []*Report) *Report {
+	all := &Report{Lang: lang}
+	for _, r := range runs {
+		if all.Started.IsZero() || r.Started.Before(all.Started) {
+			all.Started = r.Started
+		}
+		all.Seconds += r.Seconds
+		all.Contradicted += r.Contradicted
+		all.server = r.server
+		known := len(all.Conversations)
+		for _, told := range r.Scenarios {
+			told.Results = slices.Clone(told.Results)
+			for i := range told.Results {
+				x := &told.Results[i]
+				x.Evidence = slices.Clone(x.Evidence)
+				for j := range x.Evidence {
+					x.Evidence[j].Conversation += known
+				}
+			}
+			all.Scenarios = append(all.Scenarios, told)
+		}
+		for _, c := range r.Conversations {
+			c.ID += known
+			all.Conversations = append(all.Conversations, c)
+		}
+	}
+	all.tabulate()
+	return all
 }
 
 func (r *Report) cell(axis Axis, column Column) Cell {

@@ -2,8 +2,10 @@ package webd
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -249,6 +251,9 @@ const labBeat = time.Second
 
 // labFile serves reports and transcripts.
 func (s *Server) labFile(v *visit) error {
+	if v.PathValue("scenario") == "all" {
+		return v.labTableReport()
+	}
 	sc, err := v.scenario()
 	if err != nil {
 		return err
@@ -261,6 +266,25 @@ func (s *Server) labFile(v *visit) error {
 	if number, ok := strings.CutSuffix(strings.TrimPrefix(name, "c"), ".txt"); ok {
 		return v.labTranscript(r, number)
 	}
+	return v.labReport(sc.ID, r.measured())
+}
+
+// labTableReport is about all that the table shows.
+func (v *visit) labTableReport() error {
+	runs := slices.SortedFunc(maps.Values(v.s.labs.runs(v)), func(a, b *labRun) int { return cmp.Compare(a.n, b.n) })
+	var reports []*lab.Report
+	for _, r := range runs {
+		if report := r.measured(); report != nil && r.scenario != lab.FreePlay.ID {
+			reports = append(reports, report)
+		}
+	}
+	if len(reports) == 0 {
+		return errNotFound
+	}
+	return v.labReport("all", lab.Join(v.labLang(), reports))
+}
+
+func (v *visit) labReport(about string, report *lab.Report) error {
 	formats := map[string]struct {
 		kind  string
 		write func(*lab.Report, io.Writer) error
@@ -269,8 +293,8 @@ func (s *Server) labFile(v *visit) error {
 		"report.csv":  {"text/csv", (*lab.Report).WriteCSV},
 		"report.json": {"application/json", (*lab.Report).WriteJSON},
 	}
+	name := v.PathValue("file")
 	f, ok := formats[name]
-	report := r.measured()
 	if !ok || report == nil {
 		return errNotFound
 	}
@@ -281,7 +305,7 @@ func (s *Server) labFile(v *visit) error {
 	if err := f.write(report, &b); err != nil {
 		return err
 	}
-	v.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", sc.ID+"-"+name))
+	v.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", about+"-"+name))
 	v.send(f.kind, b.Bytes())
 	return nil
 }

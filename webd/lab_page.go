@@ -168,8 +168,9 @@ type labTick struct {
 }
 
 type labTable struct {
-	Columns []labColumn
-	Rows    []labRow
+	Columns  []labColumn
+	Rows     []labRow
+	Measured bool // anything at all
 }
 
 type labColumn struct{ Name, Class string }

@@ -111,6 +111,7 @@ func (v *visit) labTable() labTable {
 				row.Cells = append(row.Cells, labCell{Shown: lab.Unmeasured(l)})
 				continue
 			}
+			t.Measured = true
 			cell := labCell{
 				Shown: r.Value.In(l), Measured: true, Wrong: r.Lesson == lab.Contradicted, Run: r.run.n,
 				Title: fmt.Sprintf("%s · %s", r.Question(l), v.T("lab.run", r.run.n)),

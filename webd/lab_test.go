@@ -3,6 +3,7 @@ package webd
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -53,7 +54,37 @@ func TestEveryScenarioPlaysToItsEndWithoutARedCell(t *testing.T) {
 			if strings.Contains(page, "✖") {
 				t.Error("the table has a red cell")
 			}
+			var all lab.Report
+			if err := json.Unmarshal([]byte(v.get("/lab/all/report.json")), &all); err != nil {
+				t.Fatal(err)
+			}
+			checkReport(t, &all)
 		})
+	}
+}
+
+// checkReport follows every piece of evidence in the report of all scenarios.
+func checkReport(t *testing.T, r *lab.Report) {
+	if len(r.Scenarios) != len(lab.Scenarios) {
+		t.Errorf("%d scenarios are in the report of all", len(r.Scenarios))
+	}
+	for _, told := range r.Scenarios {
+		for _, x := range told.Results {
+			for _, e := range x.Evidence {
+				if e.Conversation < 1 || e.Conversation > len(r.Conversations) {
+					t.Errorf("%s: %s is nowhere", told.ID, e)
+				} else if c := r.Conversations[e.Conversation-1]; c.ID != e.Conversation || e.To > len(c.Lines) || c.Column != "" && c.Column != x.Column {
+					t.Errorf("%s, %s: %s leads to c%d of %s with %d lines", told.ID, x.Column, e, c.ID, c.Column, len(c.Lines))
+				}
+			}
+		}
+	}
+	for _, row := range r.Table {
+		for _, c := range row.Cells {
+			if c.Result == nil {
+				t.Errorf("%s, %s: not measured", row.Name, c.Column)
+			}
+		}
 	}
 }
 

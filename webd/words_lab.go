@@ -87,7 +87,8 @@ var labWords = map[string]phrase{
 	"lab.results-lead": {"of your latest runs, on this machine. Each links to the lines that prove it.", "(最新の実行、このサーバー上)。各値は根拠の通信にリンクしています。"},
 	"lab.wrong":        {"This contradicts the lesson", "解説と食い違っています"},
 	"lab.confirmed":    {"as the lesson says", "解説のとおり"},
-	"lab.export":       {"Export", "書き出し"},
+	"lab.export":       {"Export this run", "この実行を書き出す"},
+	"lab.export-all":   {"Export all of it", "すべて書き出す"},
 	"lab.notes":        {"To be fair", "公平な比較のために"},
 
 	"lab.note-keep":     {"“Leave a copy on the server” is a setting of the mail program. POP3 itself only has DELE.", "「サーバーにメールを残す」はメールソフトの設定です。POP3自体にあるのはDELEだけです。"},
