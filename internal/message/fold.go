@@ -59,9 +59,10 @@ func (f *folder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err err
 			return nDst, nSrc, nil
 		}
 		// Lower case can compose where upper case could not (J and caron), and
-		// compatibility forms can hold upper case, hence before and after.
+		// compatibility forms can hold upper case, hence before and after. What a
+		// line break kept apart can compose too, hence NFC at the end.
 		lower := runes.Map(unicode.ToLower)
-		f.rest = transform.Chain(lower, norm.NFKC, lower, norm.NFC, &f.spaces)
+		f.rest = transform.Chain(lower, norm.NFKC, lower, &f.spaces, norm.NFC)
 	}
 	d, s, err := f.rest.Transform(dst[nDst:], src[nSrc:], atEOF)
 	return nDst + d, nSrc + s, err

@@ -118,6 +118,7 @@ func TestFold(t *testing.T) {
 		"℡ Ⓐ ①":                              "tel a 1",
 		"会議の資\r\n料です":                        "会議の資料です",
 		"会議 の資料":                             "会議 の資料",
+		"ｾ\r\nﾞか\n\u3099":                    "ゼが",
 		"word\r\n語":                          "word 語",
 		"a\xffB":                             "a\ufffdb",
 		"a\u00a0b":                           "a b",
