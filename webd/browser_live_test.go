@@ -3,6 +3,7 @@ package webd
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -123,6 +124,7 @@ func TestBrowserKeepsThePlaceInALargeFolder(t *testing.T) {
 	s := newMailSite(inBrowser{t}, nil)
 	const many = 600
 	for i := range many {
+		s.now = s.now.Add(time.Second) // lists are in this order
 		s.deliver(s.alice, plainMail("list@example.jp", fmt.Sprint("digest ", i+1), "text"))
 	}
 	w := s.open(t)

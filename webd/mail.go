@@ -71,7 +71,7 @@ func (v *visit) connected() (all []connections) {
 }
 
 // pageSize is how many rows a list shows at first, and adds at the end.
-const pageSize = 40
+const pageSize = 36
 
 // listing is one page of a list.
 type listing struct {

@@ -17,7 +17,9 @@ func TestTheInboxIsLight(t *testing.T) {
 	for i := range pageSize {
 		s.deliver(s.alice, plainMail("b@x.jp", fmt.Sprint(i), "t"))
 	}
+	v.get("/m/inbox?lang=ja") // words of more octets
 	page := v.get("/m/inbox")
+	wants(t, page, `<html lang="ja"`)
 	total := len(page)
 	report := fmt.Sprintf("page %d", len(page))
 	seen := map[string]bool{}

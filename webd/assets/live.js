@@ -91,7 +91,7 @@ const changed = async changes => {
   if (list().dataset.still !== undefined) return
   if (!rows().length || list().dataset.threads) {
     if (here.flags?.length || here.gone?.length) await refresh()
-  } else if (here.gone?.length || here.messages !== total()) {
+  } else if (here.gone?.length || fresh.length || here.messages !== total()) {
     if (!await meet()) await refresh()
   }
   const news = fresh.find(m => m.unread)

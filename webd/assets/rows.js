@@ -5,7 +5,7 @@
 import { fetchPane, list, rows, setFlag } from "./mail.js"
 
 const most = 150 // rows on the page
-const chunk = 40 // rows that come at once
+const chunk = 36 // rows that come at once
 const spare = 20 // rows that are there before they are seen
 
 const whole = () => document.querySelector("#rows[data-total]")
@@ -49,6 +49,7 @@ const first = () => Math.max(0, Math.floor((list().scrollTop - whole().offsetTop
 
 // look loads what is about to be seen.
 let loading = false
+let met = 0 // how often the window has been made to agree with the folder
 export const look = async () => {
   const box = whole()
   if (!box || loading || !list().clientHeight) return
@@ -59,11 +60,13 @@ export const look = async () => {
   if (from >= at && to <= end) return
   const far = from > end || to < at
   const above = !far && from < at
-  const start = far ? from : above ? Math.max(0, at - chunk) : end
+  const start = far ? Math.max(0, first() - 8) : above ? Math.max(0, at - chunk) : end
   loading = true
+  const then = met
   const fragment = await fetchPane(`/m/${list().dataset.box}?at=${start}`, "rows").catch(() => undefined)
   loading = false
   if (!fragment || box !== whole()) return
+  if (then !== met) return look() // places have changed since it was asked
   if (far) rows().forEach(leave)
   const fresh = come(fragment)
   if (above) box.prepend(...fresh)
@@ -88,6 +91,7 @@ export const meet = async () => {
   if (box !== whole()) return true
   const fresh = [...fragment.querySelectorAll(".row")]
   if (!fresh.length) return false
+  met++
   const before = anchor?.getBoundingClientRect().top
   const stay = new Map(rows().map(r => [r.dataset.uid, r]))
   const all = fresh.map(row => {
