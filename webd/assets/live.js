@@ -95,17 +95,18 @@ const changed = async changes => {
     if (!await meet()) await refresh()
   }
   const news = fresh.find(m => m.unread)
-  if (news) await announce(news.uid, fresh)
+  if (news) await announce(news.uid, fresh, first)
 }
 
 const rowOf = uid => document.querySelector(`.row[data-uid="${uid}"]`)
 
 // announce says whom a mail is from, also when it came in out of sight. What
-// was moved here, or back, is not on top, and no news.
-const announce = async (uid, fresh) => {
+// was moved here, or back, has older mail above it, and is no news.
+const announce = async (uid, fresh, first) => {
   for (const m of fresh) rowOf(m.uid)?.classList.add("fresh")
   const top = list().scrollTop > 0 ? [...(await fetchPane("/m/" + list().dataset.box, "rows")).querySelectorAll(".row")] : rows()
-  const row = top.slice(0, fresh.length).find(r => r.dataset.uid === String(uid))
+  const old = top.findIndex(r => r.dataset.uid < first)
+  const row = (old < 0 ? top : top.slice(0, old)).find(r => r.dataset.uid === String(uid))
   if (!row) return
   const who = row.querySelector(".who").cloneNode(true)
   who.querySelector(".sr")?.remove()
