@@ -148,7 +148,10 @@ func unflow(p *message.Part, text string) string {
 	return b.String()
 }
 
-var link = regexp.MustCompile(`https?://[^\s<>"'\x60{}|\\^（）「」『』【】、。，]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+`)
+// link is an address within text. Japanese goes on behind one without a blank
+// (https://example.jp/をご覧ください), first with hiragana, which a browser would
+// have written as %XX in the address itself.
+var link = regexp.MustCompile(`https?://[^\s<>"'\x60{}|\\^（）「」『』【】〈〉《》、。，．！？：；\p{Hiragana}]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+`)
 
 // markUp makes plain text HTML: escaped, links clickable, quotations dimmed.
 func markUp(text string) template.HTML {

@@ -27,6 +27,22 @@ func TestFlowedTextIsPutTogether(t *testing.T) {
 	}
 }
 
+func TestAddressesEndWhereTheTextGoesOn(t *testing.T) {
+	for text, want := range map[string]string{
+		"see https://example.jp/a?b=1.":             "https://example.jp/a?b=1",
+		"(http://example.jp/)":                      "http://example.jp/",
+		"https://example.jp/に詳しくあります。":              "https://example.jp/",
+		"資料（https://example.jp/x）です":                "https://example.jp/x",
+		"https://example.jp/x！":                     "https://example.jp/x",
+		"https://ja.wikipedia.org/wiki/郵便 と":        "https://ja.wikipedia.org/wiki/郵便",
+		"https://de.wikipedia.org/wiki/Käse, nicht": "https://de.wikipedia.org/wiki/Käse",
+	} {
+		if got := string(markUp(text)); !strings.Contains(got, `<a href="`+want+`" `) {
+			t.Errorf("%s became %s", text, got)
+		}
+	}
+}
+
 func TestTheBestAlternativeIsShown(t *testing.T) {
 	s := newMailSite(t, nil)
 	part := func(kind, text string) string { return "--b\nContent-Type: " + kind + "\n\n" + text + "\n" }
