@@ -57,4 +57,7 @@ prepare()
 const meant = document.getElementById(location.hash.slice(1))
 for (const list of pane.querySelectorAll(".talk .lines")) if (!list.contains(meant)) list.scrollTop = list.scrollHeight
 if (meant) meant.scrollIntoView({ block: "center" })
-new EventSource("/wire/events").addEventListener("wire", () => following && load())
+const news = () => following && load()
+const events = new EventSource("/wire/events")
+events.addEventListener("wire", news)
+events.addEventListener("open", news) // what was said before it opened, or while the network was away
