@@ -1,6 +1,6 @@
 // The compare lab: the same pages and forms, without loading all of it anew.
 // What is shown is what the server says; nothing of a run is kept here.
-import { word } from "./page.js"
+import { whileShown, word } from "./page.js"
 
 const stage = document.getElementById("stage")
 const still = matchMedia("(prefers-reduced-motion: reduce)")
@@ -229,6 +229,7 @@ function start() {
 
   const events = new EventSource(`${location.pathname}/events`)
   events.addEventListener("board", load)
+  whileShown(() => events.close(), () => location.reload())
 
   prepare()
   for (const lines of stage.querySelectorAll(".lines")) lines.scrollTop = lines.scrollHeight

@@ -2,7 +2,7 @@
 // where it is: new rows come in above, and the list moves by their height, so
 // that what one reads does not.
 
-import { loggedOut, me, toast, word } from "./page.js"
+import { loggedOut, me, toast, whileShown, word } from "./page.js"
 import { entitle, fetchPane, go, list, main, refresh, rows, setFlag } from "./mail.js"
 import { meet, total } from "./rows.js"
 
@@ -139,4 +139,5 @@ export const listen = () => {
     if (document.hidden) hidden = setTimeout(() => source.close(), 30_000)
     else if (source.readyState === EventSource.CLOSED) open()
   })
+  whileShown(() => source.close(), open)
 }

@@ -55,6 +55,13 @@ export const otherwise = async () => {
 
 const writing = () => document.getElementById("composer")
 
+// whileShown is for what costs the server something: browsers keep pages that
+// were left, for going back, with their streams.
+export const whileShown = (end, begin) => {
+  addEventListener("pagehide", end)
+  addEventListener("pageshow", event => event.persisted && begin())
+}
+
 // loggedOut leads to the login page; but a letter that is being written stays
 // on the page, and its author logs in beside it.
 export const loggedOut = () => {

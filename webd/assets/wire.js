@@ -1,6 +1,6 @@
 // The wire log follows what is said. An event says that there is something;
 // the page says what.
-import "./page.js"
+import { whileShown } from "./page.js"
 
 const pane = document.getElementById("wire")
 let following = true
@@ -61,3 +61,4 @@ const news = () => following && load()
 const events = new EventSource("/wire/events")
 events.addEventListener("wire", news)
 events.addEventListener("open", news) // what was said before it opened, or while the network was away
+whileShown(() => events.close(), () => location.reload())
