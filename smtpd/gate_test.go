@@ -232,6 +232,6 @@ func TestSubmissionHasAnAllowance(t *testing.T) {
 	c.do("AUTH PLAIN AGFkYUBleGFtcGxlLnRlc3QAc2VjcmV0", "235")
 	c.do("MAIL FROM:<ada@example.test>", "250")
 	c.do("RCPT TO:<victor@far.test>", "250")
-	c.do("RCPT TO:<kim@far.test>", "452 4.7.28 You have written to 1 recipients elsewhere")
+	c.do("RCPT TO:<kim@far.test>", "452 4.7.28 You have written to 1 recipient elsewhere")
 	c.do("RCPT TO:<ada@example.test>", "250") // at home there is no limit
 }

@@ -24,7 +24,7 @@ func (p *program) dkimCommand() *cobra.Command {
 			if err != nil {
 				return p.keyError(args[0], err)
 			}
-			p.remark("These records belong in DNS:")
+			p.remark(p.say("These records belong in DNS:"))
 			p.printKeys(keys)
 			return nil
 		}),
@@ -85,7 +85,7 @@ func (p *program) dkimRotate() *cobra.Command {
 		k := cfg.keyring()
 		keys, err := k.Prepare(args[0], time.Now())
 		if err == nil {
-			p.remark("These records belong in DNS; run the same command again when they are there:")
+			p.remark(p.say("These records belong in DNS; run the same command again when they are there:"))
 			p.printKeys(keys)
 			return nil
 		}
@@ -141,7 +141,7 @@ func (p *program) keyError(domain string, err error) error {
 }
 
 // remark is a sentence between records, as a zone file has it.
-func (p *program) remark(sentence string) { fmt.Fprintln(p.out, ";", p.say(sentence)) }
+func (p *program) remark(sentence string) { fmt.Fprintln(p.out, ";", sentence) }
 
 // printKeys prints records as a zone file has them; what is no record is a
 // comment there.

@@ -145,7 +145,8 @@ func TestShutdownSaysGoodbyeInEveryProtocol(t *testing.T) {
 
 // Who came before, and what a user has sent, is known after a restart.
 func TestARestartForgetsNeitherNewcomersNorLimits(t *testing.T) {
-	c := testConfig(t, "--auth-greylist", "--auth-greylist-delay=1h", "--auth-trusted-networks=", "--relay-enabled", "--relay-smarthosts=smtp://127.0.0.1:1", "--limits-send-per-user-hour=1")
+	c := testConfig(t, "--auth-greylist", "--auth-greylist-delay=1h0m0.001s", "--auth-trusted-networks=", "--relay-enabled", "--relay-smarthosts=smtp://127.0.0.1:1", "--limits-send-per-user-hour=1")
+	// What is left is told in whole seconds, and after a restart it is less.
 	for i, want := range []struct{ newcomer, user string }{
 		{"please come again in 1h0m1s", "250"},
 		{"please come again in ", "452 4.7.28"},

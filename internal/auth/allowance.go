@@ -104,8 +104,12 @@ func (a *Allowance) Spend(u store.User, elsewhere ...int) error {
 				s.n += n
 				continue
 			}
-			return &Spent{fmt.Sprintf("%s written to %d recipients elsewhere within %s, of %d allowed; try again in %s",
-				l.who, before, hours(l.window), l.most, hours(s.since.Add(l.window).Sub(at).Truncate(time.Minute)+time.Minute))}
+			noun := "recipients"
+			if before == 1 {
+				noun = "recipient"
+			}
+			return &Spent{fmt.Sprintf("%s written to %d %s elsewhere within %s, of %d allowed; try again in %s",
+				l.who, before, noun, hours(l.window), l.most, hours(s.since.Add(l.window).Sub(at).Truncate(time.Minute)+time.Minute))}
 		}
 		spent[i] = s
 	}
