@@ -34,6 +34,9 @@ func (v *visit) askLogin() error {
 	if v.wantsJSON() || v.Header.Get("Accept") == "text/event-stream" {
 		return errLoggedOut
 	}
+	if v.keepSettings() {
+		return nil
+	}
 	next := "/m/inbox"
 	if v.Method == http.MethodGet {
 		next = v.URL.RequestURI()

@@ -48,6 +48,10 @@ func TestBothLanguagesKeepTheirPlace(t *testing.T) {
 	fresh := s.surfer()
 	fresh.head.Set("Accept-Language", "ja-JP,ja;q=0.9,en;q=0.5")
 	wants(t, fresh.get("/login"), "パスワード")
+	// A link says so to strangers too, before they log in.
+	for _, path := range []string{"/?lang=ja", "/m/inbox/1?lang=ja&theme=dark", "/settings?lang=ja"} {
+		wants(t, s.surfer().get(path), `<html lang="ja"`, "パスワード")
+	}
 }
 
 func (s *mailSite) folderNames() (names []string) {

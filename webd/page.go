@@ -70,7 +70,12 @@ func (s *Server) assetRoutes(m *routes) {
 		http.ServeContent(v.w, v.Request, "", time.Time{}, bytes.NewReader(b))
 		return nil
 	})
-	m.open("GET /{$}", func(v *visit) error { return v.redirect("/m/inbox") })
+	m.open("GET /{$}", func(v *visit) error {
+		if v.keepSettings() {
+			return nil
+		}
+		return v.redirect("/m/inbox")
+	})
 	m.open("/", func(*visit) error { return errNotFound })
 }
 
